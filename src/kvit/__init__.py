@@ -1,0 +1,3 @@
+"""Kvit: self-hosted invoicing that knows who has paid."""
+
+__version__ = "0.1.0"
