@@ -1,0 +1,79 @@
+"""Each movement has one id that lasts, and no two share one."""
+
+from __future__ import annotations
+
+from kvit.kernel.statements import parse
+from tests.kernel.statements.writers import camt, camt_entry, fio, fio_movement, gpc, gpc_head, gpc_movement
+
+
+def ids(data: bytes) -> list[str]:
+    return [entry.external_id for statement in parse(data).statements for entry in statement.entries]
+
+
+def reference(text: str) -> str:
+    return f"<AcctSvcrRef>{text}</AcctSvcrRef>"
+
+
+def test_two_equal_payments_of_one_day_are_two_ids_that_last() -> None:
+    data = camt(camt_entry(), camt_entry())
+    first, second = ids(data)
+    assert first != second
+    assert first.startswith("h1:")
+    assert ids(data) == [first, second]
+
+
+def test_the_digest_recipe_does_not_change_by_accident() -> None:
+    assert ids(camt(camt_entry())) == ["h1:75acd162495d80b337d82c16cf7f9fd9503f0609"]
+
+
+def test_a_payment_keeps_its_id_when_another_day_is_added_before_it() -> None:
+    assert ids(camt(camt_entry()))[0] in ids(camt(camt_entry(booked="2026-03-01"), camt_entry()))
+
+
+def test_the_bank_s_reference_is_the_id() -> None:
+    assert ids(camt(camt_entry(more=reference("B-1")), camt_entry(more=reference("B-2")))) == ["B-1", "B-2"]
+
+
+def test_a_reference_at_two_movements_identifies_neither() -> None:
+    file = parse(camt(camt_entry("1.00", more=reference("B-1")), camt_entry("2.00", more=reference("B-1"))))
+    first, second = (entry.external_id for entry in file.statements[0].entries)
+    assert first != second
+    assert "B-1" not in {first, second}
+    assert ["B-1" in problem.message for problem in file.warnings] == [True]
+
+
+def test_a_movement_keeps_its_reference_when_it_is_pending_and_booked_in_one_file() -> None:
+    pending = camt_entry(more="<Sts>PDNG</Sts>" + reference("B-1"))
+    assert ids(camt(pending, camt_entry(more=reference("B-1")))) == ["B-1", "B-1"]
+
+
+def test_overlapping_statements_in_one_file_tell_one_movement_once() -> None:
+    record = gpc_movement()
+    assert ids(gpc(gpc_head(), record, gpc_head(), record)) == ["26000000001", "26000000001"]
+
+
+def test_a_reference_at_different_movements_of_two_statements_identifies_neither() -> None:
+    data = gpc(gpc_head(), gpc_movement(1), gpc_head(), gpc_movement(2))
+    assert len(set(ids(data))) == 2
+    assert "26000000001" not in ids(data)
+
+
+def test_a_running_number_is_no_reference() -> None:
+    assert ids(gpc(gpc_head(), gpc_movement(reference="0000000000017")))[0].startswith("h1:")
+    assert ids(camt(camt_entry(more="<NtryRef>17</NtryRef>")))[0].startswith("h1:")
+
+
+def test_placeholders_are_no_reference() -> None:
+    assert all(
+        each.startswith("h1:") for each in ids(camt(camt_entry(more=reference("NONREF")), camt_entry()))
+    )
+
+
+def test_a_fio_movement_without_id_gets_a_digest_and_a_warning() -> None:
+    file = parse(fio(fio_movement(c22=None)))
+    assert file.statements[0].entries[0].external_id.startswith("h1:")
+    assert [problem.field for problem in file.warnings] == ["column22"]
+
+
+def test_a_repeated_fio_id_does_not_merge_two_movements() -> None:
+    assert len(set(ids(fio(fio_movement(), fio_movement(c1=5))))) == 2
