@@ -1,0 +1,608 @@
+"""A pretend Fio bank: a real HTTP server in a process of its own, as strict as the real one.
+
+It follows the bank's manual (API Bankovnictví, 16.10.2025): one use of a token in 30 seconds (8.3), a limit
+of movements in one answer (8.6), an unlock for data older than 90 days (8.7), 500 for an unknown token (8.4).
+Run it from the root of the repository: `python -m tests.banks.fio --port 0 --seed 7`. It prints its address.
+
+Under `/control/` it tells what it holds and what it was asked, and takes faults for its next answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.request import ProxyHandler, build_opener
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PRAGUE: Final = ZoneInfo("Europe/Prague")
+TOKEN: Final = "Kvit0Test" + "x7" * 27 + "A"
+TODAY: Final = date(2025, 6, 30)
+FREE_DAYS: Final = 90
+"""How many days back the bank answers without an unlock (manual 3.1)."""
+
+type DateShape = Literal["offset", "millis", "xml", "mixed"]
+_SHAPES: Final[tuple[DateShape, ...]] = ("offset", "millis", "xml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """One movement; a negative amount leaves the account. Absent text is empty."""
+
+    id: int
+    booked_on: date
+    amount: Decimal
+    currency: str = "CZK"
+    counter_account: str = ""
+    counter_bank: str = ""
+    counter_name: str = ""
+    constant_symbol: str = ""
+    variable_symbol: str = ""
+    specific_symbol: str = ""
+    user_identification: str = ""
+    message: str = ""
+    kind: str = "Bezhotovostní příjem"
+    entered_by: str = ""
+    detail: str = ""
+    comment: str = ""
+    bic: str = ""
+    order_id: int | None = None
+    reference: str = ""
+
+
+@dataclass(kw_only=True)
+class Account:
+    """One account with the tokens that open it; `opening` is the balance before its first movement."""
+
+    number: str = "2900123457"
+    bank: str = "2010"
+    currency: str = "CZK"
+    opening: Decimal = Decimal("1000.00")
+    tokens: list[str] = field(default_factory=lambda: [TOKEN])
+    movements: list[Movement] = field(default_factory=list)
+
+    @property
+    def iban(self) -> str:
+        return czech_iban(self.number, self.bank)
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """What happens to the next `times` answers.
+
+    `answer` sends the given status and body instead; `cut` ends the connection in the middle of the body;
+    `cut_json` sends half of the document as if it were whole; `reset` drops the connection; `slow` waits
+    `seconds` first.
+    """
+
+    kind: Literal["answer", "cut", "cut_json", "reset", "slow"]
+    times: int = 1
+    seconds: float = 0.0
+    status: int = 200
+    content_type: str = "application/json;charset=UTF-8"
+    body: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request for movements and how it ended; `status` 0 is a connection dropped without an answer."""
+
+    account: str
+    from_date: str
+    to_date: str
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the bank saw: `violations` counts uses of a token before its interval was over."""
+
+    requests: list[Request]
+    violations: int
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """The rules of the bank; tests shorten the interval and lower the limit of one answer."""
+
+    today: date = TODAY
+    interval_seconds: float = 30.0
+    largest_answer: int = 50_000
+    date_shape: DateShape = "offset"
+    newest_first: bool = False
+
+
+@dataclass(kw_only=True)
+class Data:
+    """The file the bank starts from."""
+
+    accounts: list[Account]
+    settings: Settings = field(default_factory=Settings)
+
+
+def czech_iban(number: str, bank: str) -> str:
+    """Return the IBAN of a Czech account without a prefix (ISO 13616, check digits by ISO 7064 mod 97-10)."""
+    bban = f"{bank}000000{number:0>10}"
+    check = 98 - int(f"{bban}123500") % 97  # C is 12, Z is 35
+    return f"CZ{check:02d}{bban}"
+
+
+def generated(
+    *, seed: int, count: int, last_day: date, days: int, currency: str = "CZK", first_id: int = 26_000_000_001
+) -> list[Movement]:
+    """Make exactly `count` movements over `days` days up to `last_day`; one seed, one list.
+
+    They hold what real accounts hold: leading zeros, diacritics, card payments abroad, a fee and a storno
+    with the order of their payment, and two equal payments on one day.
+    """
+    dice = random.Random(seed)
+    made: list[Movement] = []
+    while len(made) < count:
+        day = last_day - timedelta(days=days - 1 - len(made) * days // count)
+        made.extend(_scene(dice, Movement(id=0, booked_on=day, amount=Decimal(0), currency=currency)))
+    return [replace(movement, id=first_id + 3 * place) for place, movement in enumerate(made[:count])]
+
+
+def _scene(dice: random.Random, blank: Movement) -> list[Movement]:
+    amount = Decimal(dice.randrange(100, 5_000_000)).scaleb(-2)
+    order = dice.randrange(30_000_000_000, 40_000_000_000)
+    payment = replace(
+        blank,
+        amount=amount,
+        counter_account=dice.choice(["19-2000145399", "1234567899", "000000-0000123457", "2600170205"]),
+        counter_bank=dice.choice(["0800", "2010", "0100", "5500"]),
+        counter_name=dice.choice(
+            ["Řehoř Čížek", "Žofie Ďáblová", "Pekárna U Tří koček s.r.o.", "NOVÁKOVÁ JANA"]
+        ),
+        variable_symbol=dice.choice(
+            ["", f"{dice.randrange(1, 10_000):010d}", str(dice.randrange(1, 10**10))]
+        ),
+        constant_symbol=dice.choice(["", "0308", "0558"]),
+        specific_symbol=dice.choice(["", "", "0000000042", "9"]),
+        message=dice.choice(["", "Faktura č. 2025/014", "děkuji 🙂 & <nashledanou>", "  VS 0012 "]),
+        user_identification=dice.choice(["", "Faktura č. 2025/014", "poznámka"]),
+        kind=dice.choice(["Bezhotovostní příjem", "Okamžitá příchozí platba"]),
+        order_id=order,
+        reference=dice.choice(["", "", "E2E-0007"]),
+    )
+    match dice.randrange(6):
+        case 0:
+            card = replace(
+                blank,
+                amount=-amount,
+                kind="Platba kartou",
+                user_identification="Nákup: CAFÉ MÜLLER, WIEN, AT",
+                detail=f"{(amount / 25).quantize(Decimal('0.01'))} EUR",
+                entered_by="Čížek, Řehoř",
+                order_id=order,
+            )
+            fee = replace(blank, amount=Decimal("-2.50"), kind="Poplatek", order_id=order)
+            return [card, fee]
+        case 1:
+            sent = replace(payment, amount=-amount, kind="Bezhotovostní platba")
+            return [sent, replace(sent, amount=amount, kind="Storno", comment="vráceno")]
+        case 2:
+            return [payment, payment]
+        case 3:
+            return [replace(blank, amount=Decimal("0.01"), kind="Připsaný úrok")]
+        case _:
+            return [payment]
+
+
+def statement_json(
+    account: Account,
+    from_date: date,
+    to_date: date,
+    *,
+    shape: DateShape = "offset",
+    newest_first: bool = False,
+) -> bytes:
+    """Write the bank's answer about a period, both days inclusive."""
+    ordered = sorted(account.movements, key=lambda movement: (movement.booked_on, movement.id))
+    before = [movement for movement in ordered if movement.booked_on < from_date]
+    inside = [movement for movement in ordered if from_date <= movement.booked_on <= to_date]
+    opening = account.opening + sum((movement.amount for movement in before), Decimal(0))
+    closing = opening + sum((movement.amount for movement in inside), Decimal(0))
+    info = {
+        "accountId": account.number,
+        "bankId": account.bank,
+        "currency": account.currency,
+        "iban": account.iban,
+        "bic": "FIOBCZPPXXX",
+        "openingBalance": opening,
+        "closingBalance": closing,
+        "dateStart": _date(from_date, "offset"),
+        "dateEnd": _date(to_date, "offset"),
+        "yearList": None,
+        "idList": None,
+        "idFrom": inside[0].id if inside else None,
+        "idTo": inside[-1].id if inside else None,
+        "idLastDownload": None,
+    }
+    rows = [_columns(movement, _shape(shape, place)) for place, movement in enumerate(inside)]
+    if newest_first:
+        rows.reverse()
+    listed = {"transaction": rows} if rows else None
+    return _NUMBERS.encode({"accountStatement": {"info": info, "transactionList": listed}})
+
+
+_NUMBERS: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+def _columns(movement: Movement, shape: DateShape) -> dict[str, Any]:
+    columns: list[tuple[int, str, object]] = [
+        (22, "ID pohybu", movement.id),
+        (0, "Datum", _date(movement.booked_on, shape)),
+        (1, "Objem", movement.amount),
+        (14, "Měna", movement.currency),
+        (2, "Protiúčet", movement.counter_account),
+        (10, "Název protiúčtu", movement.counter_name),
+        (3, "Kód banky", movement.counter_bank),
+        (12, "Název banky", "Fio banka, a.s." if movement.counter_bank == "2010" else ""),
+        (4, "KS", movement.constant_symbol),
+        (5, "VS", movement.variable_symbol),
+        (6, "SS", movement.specific_symbol),
+        (7, "Uživatelská identifikace", movement.user_identification),
+        (16, "Zpráva pro příjemce", movement.message),
+        (8, "Typ", movement.kind),
+        (9, "Provedl", movement.entered_by),
+        (18, "Upřesnění", movement.detail),
+        (25, "Komentář", movement.comment),
+        (26, "BIC", movement.bic),
+        (17, "ID pokynu", movement.order_id),
+        (27, "Reference plátce", movement.reference),
+    ]
+    return {
+        f"column{number}": None if value in ("", None) else {"value": value, "name": name, "id": number}
+        for number, name, value in columns
+    }
+
+
+def _shape(shape: DateShape, place: int) -> DateShape:
+    return _SHAPES[place % len(_SHAPES)] if shape == "mixed" else shape
+
+
+def _date(day: date, shape: DateShape) -> str | int:
+    """Write a date in one of the three shapes that real answers and the manual show."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=PRAGUE)
+    if shape == "millis":
+        return int(midnight.timestamp()) * 1000
+    offset = midnight.strftime("%z")
+    return f"{day}{offset[:3]}:{offset[3:]}" if shape == "xml" else f"{day}{offset}"
+
+
+class FioBank:
+    """A running bank, as a test sees it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.base_url = f"{url}/v1/rest/"
+
+    def movements(self, iban: str = "") -> list[Movement]:
+        """Return the bank's own list, of one account or of all."""
+        return msgspec.json.decode(self._call("movements", iban=iban), type=list[Movement])
+
+    def add(self, *movements: Movement, token: str = TOKEN) -> None:
+        """Book movements on the account that the token opens."""
+        self._post("movements", list(movements), token=token)
+
+    def fail(self, *faults: Fault) -> None:
+        """Spoil the next answers, in this order."""
+        self._post("faults", list(faults))
+
+    def load(self, *accounts: Account, **settings: object) -> None:
+        """Start afresh with these accounts (one empty account where none is given) and Settings."""
+        self._post("data", {"accounts": list(accounts) or [Account()], "settings": settings})
+
+    def change(self, **settings: object) -> None:
+        """Change some of the Settings."""
+        self._post("settings", settings)
+
+    def unlock(self, token: str = TOKEN) -> None:
+        """Open data older than 90 days, as the owner does in the internet banking."""
+        self._post("unlock", None, token=token)
+
+    def revoke(self, token: str = TOKEN) -> None:
+        """Let the token expire."""
+        self._post("revoke", None, token=token)
+
+    def state(self) -> State:
+        return msgspec.json.decode(self._call("state"), type=State)
+
+    def _post(self, noun: str, body: object, *, token: str = "") -> None:
+        self._call(noun, msgspec.json.encode(body), token=token)
+
+    def _call(self, noun: str, body: bytes | None = None, **query: str) -> bytes:
+        url = f"{self.url}/control/{noun}?{urlencode(query)}"
+        with _DIRECT.open(url, data=body, timeout=10) as answer:
+            return bytes(answer.read())
+
+
+_DIRECT: Final = build_opener(ProxyHandler({}))
+
+
+@contextlib.contextmanager
+def running_fio_bank(
+    *accounts: Account,
+    interval_seconds: float = 0.0,
+    today: date = TODAY,
+    largest_answer: int = 50_000,
+    date_shape: DateShape = "offset",
+) -> Iterator[FioBank]:
+    """Run a bank with these accounts (one empty account where none is given) in its own process."""
+    settings = Settings(
+        today=today, interval_seconds=interval_seconds, largest_answer=largest_answer, date_shape=date_shape
+    )
+    data = Data(accounts=list(accounts) or [Account()], settings=settings)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bank.json"
+        path.write_bytes(msgspec.json.encode(data))
+        command = [sys.executable, "-m", "tests.banks.fio", "--port", "0", "--data", str(path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                address = process.stdout.readline().strip()
+                assert address, "The pretend bank did not start."
+                yield FioBank(address)
+            finally:
+                process.terminate()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, data: Data) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.lock = threading.Lock()
+        self.load(data)
+
+    def load(self, data: Data) -> None:
+        self.settings = data.settings
+        self.accounts = data.accounts
+        self.faults: list[Fault] = []
+        self.requests: list[Request] = []
+        self.violations = 0
+        self.last_use: dict[str, float] = {}
+        self.unlocked: set[str] = set()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay silent about clients that went away: tests make them do so."""
+
+    def account(self, token: str) -> Account | None:
+        return next((account for account in self.accounts if token in account.tokens), None)
+
+    def next_fault(self) -> Fault | None:
+        if not self.faults:
+            return None
+        fault = self.faults[0]
+        fault.times -= 1
+        if fault.times <= 0:
+            self.faults.pop(0)
+        return fault
+
+    def too_soon(self, token: str) -> bool:
+        """Count this use of the token and say whether it came before its interval was over."""
+        now = time.monotonic()
+        last = self.last_use.get(token)
+        if last is not None and now - last < self.settings.interval_seconds:
+            self.violations += 1
+            return True
+        self.last_use[token] = now
+        return False
+
+
+@dataclass(kw_only=True)
+class _Answer:
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain;charset=UTF-8"
+    location: str = ""
+
+
+def _answer(fault: Fault) -> _Answer:
+    return _Answer(
+        status=fault.status,
+        body=fault.body.encode(),
+        content_type=fault.content_type,
+        location=fault.location,
+    )
+
+
+_PERIODS: Final = re.compile(r"/v1/rest/periods/([^/]+)/([^/]+)/([^/]+)/transactions\.json")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing: paths hold tokens."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path.startswith("/control/"):
+            self._tell(url.path.removeprefix("/control/"), dict(parse_qsl(url.query)))
+        else:
+            self._serve(url.path)
+
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with self.server.lock:
+            noun = url.path.removeprefix("/control/")
+            self._obey(noun, dict(parse_qsl(url.query)).get("token", ""), body)
+        self._send(_Answer(status=204))
+
+    def _tell(self, noun: str, query: dict[str, str]) -> None:
+        server = self.server
+        with server.lock:
+            if noun == "state":
+                told: object = State(requests=server.requests, violations=server.violations)
+            else:
+                wanted = query.get("iban", "")
+                told = [
+                    movement
+                    for account in server.accounts
+                    if wanted in ("", account.iban)
+                    for movement in account.movements
+                ]
+            body = msgspec.json.encode(told)
+        self._send(_Answer(status=200, body=body, content_type="application/json"))
+
+    def _obey(self, noun: str, token: str, body: bytes) -> None:
+        server = self.server
+        account = server.account(token)
+        match noun:
+            case "data":
+                server.load(msgspec.json.decode(body, type=Data))
+            case "movements" if account is not None:
+                account.movements += msgspec.json.decode(body, type=list[Movement])
+            case "faults":
+                server.faults += msgspec.json.decode(body, type=list[Fault])
+            case "settings":
+                known = msgspec.to_builtins(server.settings)
+                server.settings = msgspec.convert(known | msgspec.json.decode(body), type=Settings)
+            case "unlock":
+                server.unlocked.add(token)
+            case "revoke" if account is not None:
+                account.tokens.remove(token)
+            case _:
+                raise ValueError(noun)
+
+    def _serve(self, path: str) -> None:
+        found = _PERIODS.fullmatch(path)
+        if found is None:
+            fault = self.server.next_fault()
+            self._send(_answer(fault) if fault is not None else _Answer(status=404))
+            return
+        token, from_date, to_date = found.groups()
+        with self.server.lock:
+            account = self.server.account(token)
+            answer, fault = self._decide(account, token, from_date, to_date)
+            self.server.requests.append(
+                Request(
+                    account=account.iban if account else "",
+                    from_date=from_date,
+                    to_date=to_date,
+                    status=0 if fault is not None and fault.kind == "reset" else answer.status,
+                )
+            )
+        self._send(answer, fault)
+
+    def _decide(
+        self, account: Account | None, token: str, from_date: str, to_date: str
+    ) -> tuple[_Answer, Fault | None]:
+        if account is None:
+            return _Answer(status=500, body=b"\n"), None
+        if self.server.too_soon(token):
+            return _Answer(status=409), None
+        answer = self._movements(account, token, from_date, to_date)
+        fault = self.server.next_fault()
+        if fault is None or fault.kind != "answer":
+            return answer, fault
+        return _answer(fault), None
+
+    def _movements(self, account: Account, token: str, from_date: str, to_date: str) -> _Answer:
+        settings = self.server.settings
+        try:
+            first, last = date.fromisoformat(from_date), date.fromisoformat(to_date)
+        except ValueError:
+            return _Answer(status=404)
+        free_from = settings.today - timedelta(days=FREE_DAYS)
+        if first < free_from and token not in self.server.unlocked:
+            text = (
+                "Data není možné poskytnout bez silné autorizace. Autorizujte pokyn v bankovnictví, "
+                f"nebo požádejte o data, která nejsou starší jak {FREE_DAYS} dní (od {free_from:%d.%m.%Y})."
+            )
+            return _Answer(status=422, body=text.encode())
+        if (
+            sum(first <= movement.booked_on <= last for movement in account.movements)
+            > settings.largest_answer
+        ):
+            return _Answer(status=413)
+        body = statement_json(
+            account, first, last, shape=settings.date_shape, newest_first=settings.newest_first
+        )
+        return _Answer(status=200, body=body, content_type="application/json;charset=UTF-8")
+
+    def _send(self, answer: _Answer, fault: Fault | None = None) -> None:
+        kind = fault.kind if fault is not None else ""
+        if kind == "reset":
+            self._reset()
+            return
+        if fault is not None and kind == "slow":
+            time.sleep(fault.seconds)
+        body = answer.body[: len(answer.body) // 2] if kind == "cut_json" else answer.body
+        self.send_response(answer.status)
+        if answer.status != 204:
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(body)))
+        if answer.location:
+            self.send_header("Location", answer.location)
+        self.send_header("X-IntervalUseToken", str(int(self.server.settings.interval_seconds * 1000)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
+        if kind == "cut":
+            self.close_connection = True
+
+    def _reset(self) -> None:
+        """Close without a goodbye: with linger at zero the client sees a reset."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="A pretend Fio bank for tests and for trying Kvit out.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, help="JSON with accounts and settings; else one is generated")
+    parser.add_argument("--interval", type=float, help="seconds between two uses of one token")
+    parser.add_argument("--today", type=date.fromisoformat, help="the bank's date, YYYY-MM-DD")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--movements", type=int, default=2000)
+    parser.add_argument("--days", type=int, default=80)
+    options = parser.parse_args(arguments)
+    server = _Server(options.port, _data(options))
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
+        sys.stdout.flush()
+        server.serve_forever()
+
+
+def _data(options: argparse.Namespace) -> Data:
+    if options.data is not None:
+        data = msgspec.json.decode(options.data.read_bytes(), type=Data)
+    else:
+        today = options.today or datetime.now(UTC).astimezone(PRAGUE).date()
+        movements = generated(seed=options.seed, count=options.movements, last_day=today, days=options.days)
+        data = Data(accounts=[Account(movements=movements)], settings=Settings(today=today))
+    if options.today is not None:
+        data.settings.today = options.today
+    if options.interval is not None:
+        data.settings.interval_seconds = options.interval
+    return data
+
+
+if __name__ == "__main__":
+    main()
