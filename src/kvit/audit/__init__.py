@@ -1,0 +1,1 @@
+"""Who changed what, when and in which run; written in bulk, append-only."""

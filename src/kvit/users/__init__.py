@@ -1,0 +1,1 @@
+"""People and organizations: who is here, and which business may they see."""
