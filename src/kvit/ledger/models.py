@@ -1,0 +1,179 @@
+"""Own accounts and what moved on them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Abs
+from django.utils.translation import gettext_lazy as _
+
+from kvit.kernel.money import Money
+from kvit.users.models import Organization
+
+
+class BankAccount(models.Model):
+    """An own account that movements belong to."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="bank_accounts")
+    number = models.CharField(_("account number"), max_length=64)
+    """IBAN where known, else as the source writes it."""
+    currency = models.CharField(_("currency"), max_length=3)
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "number", "currency"], name="ledger_bankaccount_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or self.number} ({self.currency})"
+
+
+class RawPayload(models.Model):
+    """The source's own records of one posted batch, as sealed compressed JSON: position -> record."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="raw_payloads")
+    uid = models.UUIDField(default=uuid.uuid4, editable=False)
+    """The row's name in the seal, made before the row is inserted."""
+    run_id = models.BigIntegerField(null=True)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.uid)
+
+
+class MoneyTransactionQuerySet(models.QuerySet["MoneyTransaction"]):
+    def booked(self) -> MoneyTransactionQuerySet:
+        return self.filter(status=MoneyTransaction.Status.BOOKED)
+
+    def income(self) -> MoneyTransactionQuerySet:
+        return self.filter(type=MoneyTransaction.Type.INCOME)
+
+    def with_money_left(self) -> MoneyTransactionQuerySet:
+        """Movements of which not everything has been settled."""
+        return self.filter(settled_minor__lt=Abs(F("amount_minor")))
+
+    def received_between(self, first: date, last: date) -> MoneyTransactionQuerySet:
+        """Booked income from `first` to `last`, both inclusive."""
+        return self.booked().income().filter(booked_on__range=(first, last))
+
+
+class MoneyTransaction(models.Model):
+    """One bank movement, stored exactly once; only `posting.post` writes it, only settling counts on it."""
+
+    class Type(models.TextChoices):
+        INCOME = "income", _("income")
+        EXPENSE = "expense", _("expense")
+
+    class Status(models.TextChoices):
+        BOOKED = "booked", _("booked")
+        PENDING = "pending", _("pending")
+
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, related_name="transactions", db_index=False, db_constraint=False
+    )
+    """The account's; its own foreign key would be checked a second time for every posted row."""
+    account = models.ForeignKey(BankAccount, models.PROTECT, related_name="transactions")
+    source = models.CharField(max_length=255)
+    """Who minted the external id: plugin and its account, such as `fio:CZ79…`."""
+    external_id = models.CharField(max_length=255)
+    type = models.CharField(max_length=7, choices=Type)
+    status = models.CharField(max_length=7, choices=Status)
+    amount_minor = models.BigIntegerField()
+    """Hundredths of the currency; incoming is positive."""
+    currency = models.CharField(max_length=3)
+    booked_on = models.DateField()
+    value_on = models.DateField(null=True)
+    counterparty_name = models.TextField(blank=True)
+    counterparty_account = models.TextField(blank=True)
+    counterparty_bank = models.TextField(blank=True)
+    variable_symbol = models.TextField(blank=True)
+    constant_symbol = models.TextField(blank=True)
+    specific_symbol = models.TextField(blank=True)
+    message = models.TextField(blank=True)
+    reference = models.TextField(blank=True)
+    raw_payload = models.ForeignKey(
+        RawPayload, models.SET_NULL, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    """Written in the same transaction, and gone when its days of keeping are over."""
+    raw_position = models.IntegerField(null=True)
+    run_id = models.BigIntegerField(null=True)
+    """The run that first brought it."""
+    settled_minor = models.BigIntegerField(default=0)
+    """How much of it live settlement lines use, never negative."""
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager[MoneyTransaction]] = models.Manager.from_queryset(
+        MoneyTransactionQuerySet
+    )()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "source", "external_id"], name="ledger_moneytransaction_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(type="income", amount_minor__gte=0) | Q(type="expense", amount_minor__lt=0),
+                name="ledger_moneytransaction_type_is_sign",
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_minor__gte=0) & Q(settled_minor__lte=Abs(F("amount_minor"))),
+                name="ledger_moneytransaction_never_over_settled",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-booked_on", "-id"], name="ledger_transaction_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.booked_on} {self.amount}"
+
+    @property
+    def amount(self) -> Money:
+        """Incoming is positive."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def unsettled(self) -> Money:
+        """What no live settlement line uses yet, never negative."""
+        return Money(abs(self.amount_minor) - self.settled_minor, self.currency)
+
+
+class TransactionConflict(models.Model):
+    """A source told other facts about a booked movement; a person decides."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="conflicts")
+    transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="conflicts")
+    run_id = models.BigIntegerField(null=True)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    booked_on = models.DateField()
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transaction", "amount_minor", "currency", "booked_on"],
+                name="ledger_transactionconflict_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction} ≠ {self.booked_on} {self.amount}"
+
+    @property
+    def amount(self) -> Money:
+        """What the source says now; incoming is positive."""
+        return Money(self.amount_minor, self.currency)
