@@ -1,0 +1,344 @@
+"""Invoices, their lines and numbers, and the settlement lines that pay them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar, Never
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from kvit.audit.recording import Actor, changed, created, record
+from kvit.invoices.numbering import take_number
+from kvit.kernel.errors import Refused, Stale
+from kvit.kernel.money import Money
+from kvit.kernel.references import LONGEST_VARIABLE_SYMBOL, symbol_key, symbol_of_number
+from kvit.ledger.models import BankAccount, MoneyTransaction
+from kvit.users.models import Organization
+from kvit.work.models import Client
+
+
+class NumberSeries(models.Model):
+    """The counter of one year's invoice numbers; only `numbering.take_number` moves it."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="number_series")
+    year = models.PositiveIntegerField()
+    last_number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "number series"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "year"], name="invoices_numberseries_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.year}: {self.last_number}"
+
+
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    def drafts(self) -> InvoiceQuerySet:
+        return self.filter(state=Invoice.State.DRAFT)
+
+    def open(self) -> InvoiceQuerySet:
+        return self.filter(state=Invoice.State.ISSUED)
+
+    def paid(self) -> InvoiceQuerySet:
+        return self.filter(state=Invoice.State.PAID)
+
+    def overdue(self, today: date) -> InvoiceQuerySet:
+        """Open invoices whose due date has passed; on the due date itself they are not overdue yet."""
+        return self.open().filter(due_on__lt=today)
+
+
+class Invoice(models.Model):
+    """An invoice: a draft until it is issued, then unchanged for ever but for what settles it."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        ISSUED = "issued", _("issued")
+        PAID = "paid", _("paid")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="invoices")
+    client = models.ForeignKey(Client, models.PROTECT, related_name="invoices", verbose_name=_("client"))
+    account = models.ForeignKey(
+        BankAccount,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="invoices",
+        verbose_name=_("account to be paid to"),
+    )
+    state = models.CharField(max_length=6, choices=State, default=State.DRAFT)
+    number = models.CharField(_("number"), max_length=20, blank=True)
+    """Empty on a draft; taken at issue and never given back."""
+    variable_symbol = models.CharField(
+        _("variable symbol"),
+        max_length=LONGEST_VARIABLE_SYMBOL,
+        blank=True,
+        validators=[RegexValidator(r"^\d{1,10}$", _("A variable symbol has at most ten digits."))],
+    )
+    symbol_key = models.CharField(max_length=LONGEST_VARIABLE_SYMBOL, blank=True, editable=False)
+    """The symbol without leading zeros, as banks compare it."""
+    currency = models.CharField(_("currency"), max_length=3, default="CZK")
+    issued_on = models.DateField(_("issued on"), null=True, blank=True)
+    due_on = models.DateField(_("due on"))
+    note = models.TextField(_("note"), blank=True)
+    total_minor = models.BigIntegerField(default=0)
+    settled_minor = models.BigIntegerField(default=0)
+    """How much of the total live settlement lines pay."""
+    paid_on = models.DateField(null=True)
+    """The day of the last payment that made it whole."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager[Invoice]] = models.Manager.from_queryset(InvoiceQuerySet)()
+
+    class Meta:
+        ordering = ["-issued_on", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "number"], condition=~Q(number=""), name="invoices_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "account", "symbol_key"],
+                condition=Q(state="issued", account__isnull=False),
+                name="invoices_open_symbol_once_per_account",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "symbol_key"],
+                condition=Q(state="issued", account__isnull=True),
+                name="invoices_open_symbol_once_without_account",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="draft", number="", settled_minor=0, paid_on__isnull=True)
+                | Q(
+                    state="issued",
+                    issued_on__isnull=False,
+                    settled_minor__gte=0,
+                    settled_minor__lt=F("total_minor"),
+                    paid_on__isnull=True,
+                )
+                | Q(
+                    state="paid",
+                    issued_on__isnull=False,
+                    settled_minor=F("total_minor"),
+                    paid_on__isnull=False,
+                ),
+                name="invoices_paid_means_settled_whole",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "state", "due_on"], name="invoices_by_state"),
+            models.Index(fields=["organization", "symbol_key"], name="invoices_by_symbol"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or f"{self.client} ({self.total})"
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_minor, self.currency)
+
+    @property
+    def open(self) -> Money:
+        """What no live settlement line pays yet; nothing on a draft is owed."""
+        owed = 0 if self.state == self.State.DRAFT else self.total_minor - self.settled_minor
+        return Money(owed, self.currency)
+
+    @property
+    def is_draft(self) -> bool:
+        return self.state == self.State.DRAFT
+
+    def is_overdue(self, today: date) -> bool:
+        return self.state == self.State.ISSUED and self.due_on < today
+
+    def write(self, lines: Sequence[InvoiceLine], *, actor: Actor) -> None:
+        """Save the draft with these lines instead of its former ones. Raises Stale once it is issued."""
+        with transaction.atomic():
+            is_new = self.pk is None
+            if not is_new and not _locked(self).is_draft:
+                raise Stale("The invoice has been issued; it no longer changes.")
+            self.total_minor = sum(line.total_minor for line in lines)
+            self.symbol_key = symbol_key(self.variable_symbol)
+            self.save()
+            self.lines.all().delete()
+            for position, line in enumerate(lines, start=1):
+                line.pk, line.invoice, line.position = None, self, position
+            InvoiceLine.objects.bulk_create(lines)
+            facts = {"total_minor": self.total_minor, "currency": self.currency, "client_id": self.client_id}
+            record(
+                self.organization,
+                actor,
+                [created(self, *facts) if is_new else changed(self, {}, facts, reason="draft saved")],
+            )
+
+    def issue(self, on: date, *, actor: Actor) -> None:
+        """Take the next number and freeze the invoice; `on` is its date of issue.
+
+        Raises Stale where it is no draft any more, and Refused where it has no lines or amount, or where
+        another open invoice has its variable symbol. The number is taken only if all else holds.
+        """
+        try:
+            with transaction.atomic():
+                draft = _locked(self)
+                if not draft.is_draft:
+                    raise Stale("The invoice has been issued already.")
+                draft._freeze(on)
+                record(
+                    draft.organization,
+                    actor,
+                    [
+                        changed(
+                            draft,
+                            {"state": self.State.DRAFT},
+                            {"state": draft.state, "number": draft.number, "issued_on": on},
+                        )
+                    ],
+                )
+        except IntegrityError:
+            raise Refused(
+                "Another open invoice has the same variable symbol. Change it on this one."
+            ) from None
+        self.refresh_from_db()
+
+    def discard(self, *, actor: Actor) -> None:
+        """Delete a draft. Raises Stale once it is issued."""
+        with transaction.atomic():
+            draft = _locked(self)
+            if not draft.is_draft:
+                raise Stale("The invoice has been issued; it cannot be deleted.")
+            facts = {"total_minor": draft.total_minor, "currency": draft.currency}
+            record(draft.organization, actor, [changed(draft, facts, {}, reason="draft deleted")])
+            draft.delete()
+
+    def _freeze(self, on: date) -> None:
+        if self.total_minor <= 0:
+            raise Refused("An invoice without an amount cannot be issued. Add a line with a price.")
+        if self.due_on < on:
+            raise Refused("The due date is before the date of issue. Move it.")
+        self.number = take_number(self.organization, on.year)
+        self.variable_symbol = self.variable_symbol or symbol_of_number(self.number)
+        self.symbol_key = symbol_key(self.variable_symbol)
+        if not self.symbol_key:
+            raise Refused("The invoice needs a variable symbol of one to ten digits, not all zeros.")
+        self.state = self.State.ISSUED
+        self.issued_on = on
+        self.save()
+
+
+class InvoiceLine(models.Model):
+    """One line of an invoice."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines")
+    position = models.PositiveIntegerField()
+    description = models.CharField(_("description"), max_length=500)
+    quantity_thousandths = models.BigIntegerField(default=1000)
+    unit = models.CharField(_("unit"), max_length=20, blank=True)
+    unit_price_minor = models.BigIntegerField()
+    total_minor = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.description
+
+    @classmethod
+    def of(cls, description: str, quantity: Decimal, unit: str, unit_price: Money) -> InvoiceLine:
+        """Make a line; its total is rounded to hundredths, halves away from zero.
+
+        `quantity` has at most three decimals, more raise Refused.
+        """
+        thousandths = quantity.scaleb(3)
+        if thousandths != thousandths.to_integral_value():
+            raise Refused("A quantity has at most three decimals.")
+        return cls(
+            description=description,
+            quantity_thousandths=int(thousandths),
+            unit=unit,
+            unit_price_minor=unit_price.minor,
+            total_minor=unit_price.times(quantity).minor,
+        )
+
+    @property
+    def quantity(self) -> Decimal:
+        return Decimal(self.quantity_thousandths).scaleb(-3)
+
+    @property
+    def unit_price(self) -> Money:
+        return Money(self.unit_price_minor, self.invoice.currency)
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_minor, self.invoice.currency)
+
+
+class Settlement(models.Model):
+    """How much of a source settles which invoice. Append-only: an undo is a line that voids another."""
+
+    class Source(models.TextChoices):
+        TRANSACTION = "transaction", _("bank transaction")
+        MANUAL = "manual", _("marked by hand")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="settlements")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="settlements")
+    source_kind = models.CharField(max_length=11, choices=Source)
+    transaction = models.ForeignKey(
+        MoneyTransaction, models.PROTECT, null=True, blank=True, related_name="settlements"
+    )
+    amount_minor = models.BigIntegerField(validators=[MinValueValidator(1)])
+    """Positive hundredths of the invoice's currency, which is the source's too."""
+    currency = models.CharField(max_length=3)
+    settled_on = models.DateField()
+    decision_id = models.BigIntegerField(null=True)
+    voids = models.OneToOneField("self", models.PROTECT, null=True, related_name="voided_by")
+    created_by = models.CharField(max_length=120)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="invoices_settlement_positive"),
+            models.CheckConstraint(
+                condition=Q(source_kind="transaction", transaction__isnull=False)
+                | Q(source_kind="manual", transaction__isnull=True),
+                name="invoices_settlement_has_its_source",
+            ),
+            models.UniqueConstraint(
+                fields=["transaction", "invoice", "decision_id"],
+                condition=Q(voids__isnull=True),
+                name="invoices_settlement_once_per_decision",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} → {self.invoice}"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts: it neither voids another line nor is voided."""
+        return self.voids_id is None and not hasattr(self, "voided_by")
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError("A settlement line is never changed; void it by another one.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Never:
+        raise TypeError("A settlement line is never deleted; void it by another one.")
+
+
+def _locked(invoice: Invoice) -> Invoice:
+    """Read the invoice again, locked until the transaction ends. Raises Stale where it is gone."""
+    row = Invoice.objects.select_for_update(of=("self",)).filter(pk=invoice.pk).first()
+    if row is None:
+        raise Stale
+    return row

@@ -1,0 +1,1 @@
+"""Which money belongs to which invoice, and why."""

@@ -1,0 +1,95 @@
+"""What matching concluded, and what people said no to."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from kvit.invoices.models import Invoice
+from kvit.ledger.models import MoneyTransaction
+from kvit.users.models import Organization
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def current(self) -> DecisionQuerySet:
+        return self.filter(is_current=True)
+
+    def waiting(self) -> DecisionQuerySet:
+        """Current decisions that wait for a person."""
+        return self.current().filter(port__in=Decision.WAITING)
+
+
+class Decision(models.Model):
+    """What was concluded about a movement, with its evidence; a later one replaces it and both stay."""
+
+    class Port(models.TextChoices):
+        AUTO = "auto", _("matched automatically")
+        MANUAL = "manual", _("matched by a person")
+        SUGGEST = "suggest", _("to be confirmed")
+        NONE = "none", _("unexplained")
+        DUPLICATE = "duplicate", _("paid twice?")
+        DISMISSED = "dismissed", _("pays no invoice")
+
+    WAITING = (Port.SUGGEST, Port.NONE, Port.DUPLICATE)
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="decisions")
+    transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="decisions")
+    sequence = models.PositiveIntegerField()
+    """Counts the decisions about one movement; of two equal ones made at once, one fails."""
+    is_current = models.BooleanField(default=True)
+    port = models.CharField(max_length=9, choices=Port)
+    tier = models.CharField(max_length=4, blank=True)
+    because = models.JSONField(default=list)
+    """Reasons `{"code", "values"}` (see kernel.matching.explain)."""
+    candidates = models.JSONField(default=list)
+    """`{"invoice", "for", "against"}`, the best first."""
+    actor = models.CharField(max_length=120)
+    run_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=120, blank=True)
+
+    objects: ClassVar[models.Manager[Decision]] = models.Manager.from_queryset(DecisionQuerySet)()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["transaction", "sequence"], name="matching_decision_once"),
+            models.UniqueConstraint(
+                fields=["transaction"], condition=Q(is_current=True), name="matching_decision_one_current"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "port"],
+                name="matching_decision_waiting",
+                condition=Q(is_current=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction}: {self.port}"
+
+    def says_the_same(self, port: str, because: list[Any], candidates: list[Any]) -> bool:
+        return self.port == port and self.because == because and self.candidates == candidates
+
+
+class Rejection(models.Model):
+    """A person said that this movement does not pay this invoice; matching never pairs them again."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="rejections")
+    transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="rejections")
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="rejections")
+    created_by = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["transaction", "invoice"], name="matching_rejection_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction} ↛ {self.invoice}"

@@ -1,0 +1,199 @@
+"""Reconciling: load what is open, let the kernel decide, settle what is certain, queue the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from kvit.audit.recording import SYSTEM, Actor
+from kvit.invoices import settling
+from kvit.invoices.models import Invoice
+from kvit.kernel import matching as kernel
+from kvit.kernel.errors import Refused, Stale
+from kvit.kernel.references import account_key
+from kvit.ledger.models import MoneyTransaction
+from kvit.matching.models import Decision, Rejection
+from kvit.users.models import Organization
+from kvit.work.models import PayerAccount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What one pass did: movements settled, and movements that wait for a person."""
+
+    settled: int
+    waiting: int
+
+
+def reconcile(organization: Organization, *, actor: Actor = SYSTEM) -> Reconciled:
+    """Decide about every booked incoming movement with money left that no person has decided about.
+
+    Settles the certain ones, each in its own transaction. Running it again changes nothing; two at once
+    settle nothing twice, since the slower one finds its rows changed and leaves them to the next pass.
+    """
+    index = _index(organization)
+    settled = waiting = 0
+    for row, current in _undecided(organization):
+        verdict = kernel.decide(_payment(row), index)
+        if verdict.port is kernel.Port.AUTO and _settle(row, verdict, actor):
+            settled += 1
+            _advance(index, row, verdict)
+        else:
+            waiting += 1
+            _keep(row, current, verdict, actor)
+    return Reconciled(settled=settled, waiting=waiting)
+
+
+def append_decision(
+    row: MoneyTransaction,
+    port: str,
+    *,
+    actor: Actor,
+    tier: str = "",
+    because: Iterable[kernel.Reason] = (),
+    candidates: Iterable[kernel.Candidate] = (),
+) -> Decision:
+    """Make this the current decision about a movement. Raises Stale where another was made just now."""
+    try:
+        with transaction.atomic():
+            last = Decision.objects.filter(transaction=row).order_by("-sequence").first()
+            Decision.objects.filter(transaction=row, is_current=True).update(is_current=False)
+            return Decision.objects.create(
+                organization_id=row.organization_id,
+                transaction=row,
+                sequence=last.sequence + 1 if last else 1,
+                port=port,
+                tier=tier,
+                because=[_plain(reason) for reason in because],
+                candidates=[_plain_candidate(candidate) for candidate in candidates],
+                actor=actor.name,
+                run_id=actor.run_id,
+                created_at=timezone.now(),
+            )
+    except IntegrityError:
+        raise Stale from None
+
+
+def learn_payer(invoice: Invoice, row: MoneyTransaction, decision: Decision, provenance: str) -> None:
+    """Remember whose account the money came from; undoing the decision withdraws it."""
+    if row.counterparty_account:
+        PayerAccount.objects.get_or_create(
+            client_id=invoice.client_id,
+            key=account_key(row.counterparty_account),
+            defaults={
+                "organization_id": row.organization_id,
+                "number": row.counterparty_account,
+                "provenance": provenance,
+                "decision_id": decision.pk,
+            },
+        )
+
+
+def _index(organization: Organization) -> kernel.Index:
+    invoices = Invoice.objects.filter(organization=organization).exclude(state=Invoice.State.DRAFT)
+    accounts = PayerAccount.objects.filter(organization=organization)
+    rejected = Rejection.objects.filter(organization=organization)
+    return kernel.Index(
+        (_invoice(row) for row in invoices.order_by("due_on", "id").iterator()),
+        accounts.values_list("number", "client_id"),
+        rejected.values_list("transaction_id", "invoice_id"),
+    )
+
+
+def _undecided(organization: Organization) -> Iterator[tuple[MoneyTransaction, Decision | None]]:
+    """Movements whose money is left and whose current decision, if any, is the engine's own."""
+    rows = (
+        MoneyTransaction.objects.filter(
+            organization=organization,
+            type=MoneyTransaction.Type.INCOME,
+            status=MoneyTransaction.Status.BOOKED,
+            amount_minor__gt=F("settled_minor"),
+        )
+        .exclude(Q(decisions__is_current=True) & ~Q(decisions__port__in=Decision.WAITING))
+        .order_by("booked_on", "id")
+    )
+    current = {
+        decision.transaction_id: decision
+        for decision in Decision.objects.waiting().filter(organization=organization)
+    }
+    for row in rows:
+        yield row, current.get(row.pk)
+
+
+def _payment(row: MoneyTransaction) -> kernel.Payment:
+    return kernel.Payment(
+        id=row.pk,
+        amount=row.unsettled,
+        booked_on=row.booked_on,
+        variable_symbol=row.variable_symbol,
+        message=row.message,
+        counterparty_account=row.counterparty_account,
+        counterparty_name=row.counterparty_name,
+    )
+
+
+def _invoice(row: Invoice) -> kernel.Invoice:
+    return kernel.Invoice(
+        id=row.pk,
+        number=row.number,
+        variable_symbol=row.variable_symbol,
+        client_id=row.client_id,
+        open=row.open,
+        total=row.total,
+        due_on=row.due_on,
+    )
+
+
+def _settle(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor) -> bool:
+    """Apply an automatic verdict; an automatic decision is not a trusted one and passes the same guards."""
+    try:
+        with transaction.atomic():
+            decision = append_decision(
+                row, Decision.Port.AUTO, actor=actor, tier=verdict.tier, because=verdict.because
+            )
+            for settle in verdict.settle:
+                invoice = Invoice.objects.get(pk=settle.invoice_id)
+                settling.settle(invoice, row, settle.amount, actor=actor, decision_id=decision.pk)
+                learn_payer(invoice, row, decision, PayerAccount.Provenance.AUTO)
+    except Refused:
+        return False
+    return True
+
+
+def _advance(index: kernel.Index, row: MoneyTransaction, verdict: kernel.Verdict) -> None:
+    for settle in verdict.settle:
+        index.settle(settle)
+        index.learn(row.counterparty_account, index.client_of(settle.invoice_id))
+
+
+def _keep(row: MoneyTransaction, current: Decision | None, verdict: kernel.Verdict, actor: Actor) -> None:
+    """Store a verdict that waits for a person, unless the current decision says the same."""
+    because = [_plain(reason) for reason in verdict.because]
+    candidates = [_plain_candidate(candidate) for candidate in verdict.candidates]
+    if verdict.port is kernel.Port.AUTO:
+        return
+    if current is not None and current.says_the_same(verdict.port, because, candidates):
+        return
+    try:
+        append_decision(
+            row, verdict.port, actor=actor, because=verdict.because, candidates=verdict.candidates
+        )
+    except Stale:
+        return
+
+
+def _plain(reason: kernel.Reason) -> dict[str, Any]:
+    return {"code": reason.code, "values": dict(reason.values)}
+
+
+def _plain_candidate(candidate: kernel.Candidate) -> dict[str, Any]:
+    return {
+        "invoice": candidate.invoice_id,
+        "for": [_plain(reason) for reason in candidate.for_],
+        "against": [_plain(reason) for reason in candidate.against],
+    }
