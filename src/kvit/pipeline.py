@@ -1,0 +1,29 @@
+"""The flow, stage after stage: bank -> plugin -> sync -> ledger -> matching -> invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from kvit.audit.recording import Actor
+from kvit.invoices.models import Invoice
+from kvit.matching.reconcile import reconcile
+from kvit.sync import engine
+from kvit.sync.queue import Claim
+
+
+def carry_out(
+    held: Claim,
+    *,
+    patience: timedelta = engine.WORKER_PATIENCE,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Carry a claimed run through: its plugin reads, the ledger posts, matching decides, invoices settle."""
+    engine.execute(held, patience=patience, should_stop=should_stop)
+    reconcile(held.run.organization, actor=Actor(name="system", run_id=held.run.pk))
+
+
+def issue(invoice: Invoice, on: date, *, actor: Actor) -> None:
+    """Issue a draft, then look whether its money has come already. Raises Stale or Refused."""
+    invoice.issue(on, actor=actor)
+    reconcile(invoice.organization)

@@ -1,0 +1,1 @@
+"""Connections and their runs: what is due, who claims it, what came of it."""

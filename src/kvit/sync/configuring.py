@@ -1,0 +1,194 @@
+"""From a plugin's Config dataclass to form fields, checked values and sealed credentials, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from kvit.kernel.errors import Misconfigured
+from kvit.kernel.sealing import KeyRing, Place
+from kvit.plugin import Plugin, Secret
+from kvit.sync.models import PluginConfiguration
+from kvit.users.keys import key_ring
+
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigField:
+    """One field of a connection's form, as the plugin described it."""
+
+    name: str
+    kind: type
+    """`Secret`, `str`, `int` or `bool`."""
+    label: str
+    help: str
+    default: Any
+    """`MISSING` where the field must be filled in."""
+    choices: tuple[str, ...]
+    pattern: str
+    min: int | None
+    max: int | None
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind is Secret
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is MISSING and self.kind is not bool
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The checked values of a form: settings may be shown, credentials may not."""
+
+    settings: Mapping[str, str | int | bool]
+    credentials: Mapping[str, Secret]
+
+
+@cache
+def config_fields(plugin: type[Plugin[Any]]) -> tuple[ConfigField, ...]:
+    """Return the plugin's form fields in the order it wrote them."""
+    kinds = typing.get_type_hints(plugin.Config)
+    return tuple(
+        ConfigField(
+            name=item.name,
+            kind=kinds[item.name],
+            default=item.default,
+            **{"label": item.name, "help": "", "choices": (), "pattern": "", "min": None, "max": None}
+            | dict(item.metadata),
+        )
+        for item in dataclasses.fields(plugin.Config)
+    )
+
+
+def read_values(
+    plugin: type[Plugin[Any]], texts: Mapping[str, str], kept: Mapping[str, Secret] | None = None
+) -> Values:
+    """Check what a person wrote; an empty credential keeps the one in `kept`.
+
+    Raises Misconfigured naming the field; its message never repeats a credential.
+    """
+    fields = {item.name: item for item in config_fields(plugin)}
+    unknown = sorted(set(texts) - set(fields))
+    if unknown:
+        raise Misconfigured(
+            "“{name}” is not a field of this plugin; it has {names}.",
+            field=unknown[0],
+            name=unknown[0],
+            names=", ".join(fields) or "none",
+        )
+    settings: dict[str, str | int | bool] = {}
+    credentials: dict[str, Secret] = {}
+    for item in fields.values():
+        text = texts.get(item.name, "").strip()
+        if item.is_secret:
+            credentials[item.name] = _credential(item, text, (kept or {}).get(item.name))
+        else:
+            settings[item.name] = _setting(item, text, given=item.name in texts)
+    return Values(settings, credentials)
+
+
+def make_config(plugin: type[Plugin[Any]], values: Values) -> Any:
+    """Build the Config instance; settings the plugin no longer knows are left out."""
+    known = {item.name for item in config_fields(plugin)}
+    return plugin.Config(
+        **{name: value for name, value in {**values.settings, **values.credentials}.items() if name in known}
+    )
+
+
+def seal_credentials(connection: PluginConfiguration, credentials: Mapping[str, Secret]) -> bytes:
+    """Seal all credentials of a connection as one envelope bound to its row."""
+    plain = {name: secret.reveal() for name, secret in credentials.items()}
+    return _keys(connection).seal(msgspec.json.encode(plain), _place(connection))
+
+
+def open_credentials(connection: PluginConfiguration) -> dict[str, Secret]:
+    """Open the connection's credentials. Raises KeyMissing or SealBroken, never returns anything else."""
+    if not connection.credentials_sealed:
+        return {}
+    plain = _keys(connection).open(bytes(connection.credentials_sealed), _place(connection))
+    return {name: Secret(value) for name, value in msgspec.json.decode(plain, type=dict[str, str]).items()}
+
+
+def values_of(connection: PluginConfiguration) -> Values:
+    """Return what is stored for a connection. Raises KeyMissing or SealBroken."""
+    return Values(connection.settings, open_credentials(connection))
+
+
+def _credential(item: ConfigField, text: str, kept: Secret | None) -> Secret:
+    if not text and kept is not None:
+        return kept
+    if not text and item.is_required:
+        raise Misconfigured("Fill in “{label}”.", field=item.name, label=item.label)
+    if text and item.pattern and not re.fullmatch(item.pattern, text):
+        raise Misconfigured(
+            "“{label}” does not have the right form. Copy it again, whole and without spaces.",
+            field=item.name,
+            label=item.label,
+        )
+    return Secret(text)
+
+
+def _setting(item: ConfigField, text: str, *, given: bool) -> str | int | bool:
+    if item.kind is bool:
+        return _truth(item, text) if given else bool(item.default is not MISSING and item.default)
+    if not text:
+        if item.is_required:
+            raise Misconfigured("Fill in “{label}”.", field=item.name, label=item.label)
+        return typing.cast("str | int", item.default)
+    if item.kind is int:
+        return _number(item, text)
+    if item.choices and text not in item.choices:
+        raise Misconfigured(
+            "“{label}” can be {choices}.", field=item.name, label=item.label, choices=", ".join(item.choices)
+        )
+    if item.pattern and not re.fullmatch(item.pattern, text):
+        raise Misconfigured("“{label}” does not have the right form.", field=item.name, label=item.label)
+    return text
+
+
+def _truth(item: ConfigField, text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise Misconfigured("“{label}” can be true or false.", field=item.name, label=item.label)
+
+
+def _number(item: ConfigField, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise Misconfigured("“{label}” must be a whole number.", field=item.name, label=item.label) from None
+    if (item.min is not None and number < item.min) or (item.max is not None and number > item.max):
+        raise Misconfigured(
+            "“{label}” must be between {min} and {max}.",
+            field=item.name,
+            label=item.label,
+            min="−∞" if item.min is None else item.min,
+            max="∞" if item.max is None else item.max,
+        )
+    return number
+
+
+def _keys(connection: PluginConfiguration) -> KeyRing:
+    return key_ring(connection.organization)
+
+
+def _place(connection: PluginConfiguration) -> Place:
+    return Place(
+        "sync_pluginconfiguration",
+        "credentials_sealed",
+        connection.organization.uid,
+        str(connection.uid),
+    )

@@ -1,0 +1,288 @@
+"""The engine: runs a plugin's generator and brings what it yields into the ledger, exactly once.
+
+Fetching happens outside any transaction. Each batch is one short transaction that checks the fence, posts
+the records with their audit entries, moves the cursor and counts. A kill anywhere loses at most the batch
+that was not committed; it is fetched again.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Final, assert_never
+from zoneinfo import ZoneInfo
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from kvit.audit.recording import Actor, created, record
+from kvit.kernel.errors import (
+    AuthExpired,
+    KvitError,
+    LeaseLost,
+    Misconfigured,
+    PluginError,
+    PluginUnavailable,
+    RateLimited,
+    RecordError,
+    SealError,
+)
+from kvit.kernel.money import Money
+from kvit.kernel.sealing import KeyRing
+from kvit.ledger import posting
+from kvit.ledger.models import BankAccount
+from kvit.ledger.movements import Movement, movement_of
+from kvit.plugin import Account, Checkpoint, Gone, Item, SourceFile, Transaction, Unreadable
+from kvit.sync import files, quarantine
+from kvit.sync.configuring import Values, make_config, values_of
+from kvit.sync.connections import client_for
+from kvit.sync.gates import DatabaseTurnstile
+from kvit.sync.models import PluginConfiguration, SourceAccount, SyncHistory
+from kvit.sync.queue import Claim
+from kvit.sync.redaction import Redactor
+from kvit.sync.registry import plugin_class
+from kvit.users.keys import key_ring
+
+log = structlog.get_logger(__name__)
+
+BATCH_RECORDS: Final = 500
+WORKER_PATIENCE: Final = timedelta(minutes=2)
+"""How long a worker waits for a gate before it puts the run back and takes another."""
+
+
+class PluginCrashed(PluginError):
+    """The plugin made a mistake ({kind}). What it says is in the run's log; nothing was half stored."""
+
+
+class _Stopped(Exception):  # not an error: the worker was asked to stop
+    """The worker is shutting down."""
+
+
+def execute(
+    held: Claim,
+    *,
+    patience: timedelta = WORKER_PATIENCE,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Carry the claimed run to its end and record what came of it; the run's row tells.
+
+    Nothing is raised for what happens to one run, except LeaseLost is swallowed: the run has another worker.
+    """
+    redactor = Redactor()
+    try:
+        values = values_of(held.run.connection)
+        redactor = Redactor(values.credentials.values())
+        _drain(held, values, redactor, patience, should_stop)
+        held.complete()
+    except LeaseLost:
+        log.warning("run.lost", run=held.run.pk)
+    except _Stopped:
+        held.give_back()
+    except RateLimited as error:
+        held.note(redactor.mask(str(error)))
+        held.defer(error.retry_at(timezone.now()))
+    except (AuthExpired, Misconfigured, SealError, PluginUnavailable) as error:
+        _fail(held, error, redactor, needs_attention=True)
+    except KvitError as error:
+        _fail(held, error, redactor, needs_attention=False)
+    except Exception as error:  # noqa: BLE001  # a plugin may do anything wrong; its run must still end
+        held.note(redactor.mask(traceback.format_exc()))
+        log.error("plugin.crashed", run=held.run.pk, trace=redactor.mask(traceback.format_exc()))
+        _fail(held, PluginCrashed(kind=type(error).__name__), redactor, needs_attention=False)
+
+
+def _fail(held: Claim, error: KvitError, redactor: Redactor, *, needs_attention: bool) -> None:
+    masked = {name: redactor.mask(str(value)) for name, value in error.params.items()}
+    error.message, error.params = redactor.mask(error.message), masked
+    log.warning("run.failed", run=held.run.pk, kind=type(error).__name__, error=str(error))
+    try:
+        held.fail(error, needs_attention=needs_attention)
+    except LeaseLost:
+        log.warning("run.lost", run=held.run.pk)
+
+
+def _drain(
+    held: Claim, values: Values, redactor: Redactor, patience: timedelta, should_stop: Callable[[], bool]
+) -> None:
+    """Take every item of the plugin's generator and write them batch by batch."""
+    connection = held.run.connection
+    plugin = plugin_class(connection.plugin)
+    turnstile = DatabaseTurnstile(patience=patience, while_waiting=held.beat)
+    writer = _Writer(held, Actor(name=f"plugin:{plugin.name}@{plugin.version}", run_id=held.run.pk))
+    held.renew(plugin_version=plugin.version)
+    with client_for(values, turnstile, before_request=held.beat) as http:
+        items = plugin(make_config(plugin, values), http).sync(_RunContext(held, redactor))
+        with closing(_generator(items)) as source:
+            for item in source:
+                if should_stop():
+                    raise _Stopped
+                writer.take(item)
+    writer.commit()
+
+
+def _generator(items: Iterator[Item]) -> Any:
+    """The plugin's generator; a plain list would be a mistake that hides fetching before the first yield."""
+    if not hasattr(items, "close"):
+        raise TypeError("sync() must be a generator: use yield.")
+    return items
+
+
+@dataclass(frozen=True, slots=True)
+class _RunContext:
+    """What the plugin is told about this run (see kvit.plugin.Context)."""
+
+    held: Claim
+    redactor: Redactor
+
+    @property
+    def cursor(self) -> Mapping[str, Any]:
+        return dict(self.held.run.connection.cursor)
+
+    @property
+    def today(self) -> date:
+        return timezone.now().astimezone(ZoneInfo(self.held.run.organization.time_zone)).date()
+
+    @property
+    def files(self) -> Sequence[SourceFile]:
+        return files.handed_to(self.held.run)
+
+    def log(self, text: str) -> None:
+        self.held.note(self.redactor.mask(text))
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was taken since the last commit."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    movements: dict[str, list[Movement]] = field(default_factory=dict)
+    gone: dict[str, list[str]] = field(default_factory=dict)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    records: int = 0
+    cursor: Mapping[str, Any] | None = None
+
+
+class _Writer:
+    """Collects items and writes them; a batch ends at a checkpoint or when it is full."""
+
+    def __init__(self, held: Claim, actor: Actor) -> None:
+        self.held = held
+        self.actor = actor
+        self.connection: PluginConfiguration = held.run.connection
+        self.keys: KeyRing = key_ring(held.run.organization)
+        self.accounts = _known_accounts(self.connection)
+        self.batch = _Batch()
+
+    def take(self, item: Item) -> None:
+        batch = self.batch
+        match item:
+            case Transaction():
+                batch.records += 1
+                self._take_transaction(item)
+            case Account():
+                batch.accounts[item.external_id] = item
+            case Unreadable():
+                batch.records += 1
+                batch.unreadable.append(item)
+            case Gone():
+                batch.gone.setdefault(item.account_id, []).append(item.external_id)
+            case Checkpoint():
+                batch.cursor = item.cursor
+                self.commit()
+            case _:
+                assert_never(item)
+        if batch.records >= BATCH_RECORDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write the batch in one short transaction. Raises LeaseLost, and then nothing was written."""
+        batch, self.batch = self.batch, _Batch()
+        with transaction.atomic():
+            self.held.renew()
+            for account in batch.accounts.values():
+                self.accounts[account.external_id] = self._keep_account(account)
+            posted = posting.Posted()
+            for account_id, movements in batch.movements.items():
+                posted += posting.post(
+                    self.accounts[account_id],
+                    self._source(account_id),
+                    movements,
+                    actor=self.actor,
+                    keys=self.keys,
+                )
+            for account_id, ids in batch.gone.items():
+                if account_id in self.accounts:
+                    posting.release(
+                        self.accounts[account_id], self._source(account_id), ids, actor=self.actor
+                    )
+            quarantine.put_aside(self.held.run, batch.unreadable, self.keys)
+            self._count(batch, posted)
+            if batch.cursor is not None:
+                PluginConfiguration.objects.filter(pk=self.connection.pk).update(cursor=dict(batch.cursor))
+
+    def _take_transaction(self, item: Transaction) -> None:
+        try:
+            movement = movement_of(item)
+            account_id = self._account_of(item, movement)
+        except RecordError as error:
+            self.batch.unreadable.append(quarantine.unreadable(item, error))
+        else:
+            self.batch.movements.setdefault(account_id, []).append(movement)
+
+    def _account_of(self, item: Transaction, movement: Movement) -> str:
+        account = self.batch.accounts.get(item.account_id) or self.accounts.get(item.account_id)
+        if account is None:
+            raise RecordError("The record belongs to an account the source did not name.", field="account_id")
+        if account.currency != movement.currency:
+            raise RecordError(
+                "The record is in {found}, its account in {expected}.",
+                field="currency",
+                found=movement.currency,
+                expected=account.currency,
+            )
+        return item.account_id
+
+    def _source(self, account_id: str) -> str:
+        return f"{self.connection.plugin}:{account_id}"
+
+    def _keep_account(self, account: Account) -> BankAccount:
+        """Find or make the own account that the source's account is."""
+        organization = self.held.run.organization
+        row, is_new = BankAccount.objects.get_or_create(
+            organization=organization,
+            number=(account.number or account.external_id).replace(" ", ""),
+            currency=account.currency,
+            defaults={"name": account.name},
+        )
+        if is_new:
+            record(organization, self.actor, [created(row, "number", "currency", "name")])
+        SourceAccount.objects.update_or_create(
+            connection=self.connection,
+            external_id=account.external_id,
+            defaults={"account": row, "balance_minor": _balance(account), "seen_at": timezone.now()},
+        )
+        return row
+
+    def _count(self, batch: _Batch, posted: posting.Posted) -> None:
+        SyncHistory.objects.filter(pk=self.held.run.pk).update(
+            fetched=F("fetched") + batch.records,
+            created=F("created") + posted.created,
+            updated=F("updated") + posted.updated,
+            unchanged=F("unchanged") + posted.unchanged,
+            conflicting=F("conflicting") + posted.conflicting,
+            quarantined=F("quarantined") + len(batch.unreadable),
+        )
+
+
+def _known_accounts(connection: PluginConfiguration) -> dict[str, BankAccount]:
+    rows = SourceAccount.objects.filter(connection=connection).select_related("account__organization")
+    return {row.external_id: row.account for row in rows}
+
+
+def _balance(account: Account) -> int | None:
+    return None if account.balance is None else Money.of(account.balance, account.currency).minor

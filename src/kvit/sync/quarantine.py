@@ -1,0 +1,55 @@
+"""Records that cannot be read: put aside one by one, sealed, with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kvit.kernel.errors import RecordError
+from kvit.kernel.sealing import KeyRing, Place
+from kvit.plugin import Transaction, Unreadable
+from kvit.sync.models import QuarantinedRecord, SyncHistory
+
+
+def unreadable(item: Transaction, error: RecordError) -> Unreadable:
+    """Describe a transaction that does not hold together."""
+    return Unreadable(
+        reason=str(error),
+        account_id=str(item.account_id),
+        external_id=str(item.external_id),
+        field=error.field or "",
+        raw=item.raw,
+    )
+
+
+def put_aside(run: SyncHistory, items: Sequence[Unreadable], keys: KeyRing) -> None:
+    """Keep what could not be read; the same record with the same fault is kept once."""
+    rows = [_row(run, item, keys) for item in items]
+    QuarantinedRecord.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _row(run: SyncHistory, item: Unreadable, keys: KeyRing) -> QuarantinedRecord:
+    plain = msgspec.json.encode(item.raw, enc_hook=_text)
+    uid = uuid.uuid4()
+    place = Place("sync_quarantinedrecord", "sealed", run.organization.uid, str(uid))
+    identity = f"{item.account_id}|{item.external_id}|{item.field}|{item.reason}|".encode() + plain
+    return QuarantinedRecord(
+        organization=run.organization,
+        connection=run.connection,
+        run=run,
+        uid=uid,
+        digest=hashlib.sha256(identity).hexdigest(),
+        external_id=item.external_id[:255],
+        field=item.field[:60],
+        reason=item.reason,
+        sealed=keys.seal(plain, place),
+    )
+
+
+def _text(value: Any) -> str:
+    """Whatever a broken record holds is kept as text."""
+    return repr(value)

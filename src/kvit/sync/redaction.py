@@ -1,0 +1,34 @@
+"""Masking of live secrets in everything that is logged, stored or shown."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from kvit.plugin import Secret
+
+MASK: Final = "***"
+SHORTEST_MASKED: Final = 4
+"""Shorter values would mask ordinary words; no credential is that short."""
+
+
+class Redactor:
+    """Replaces every known secret, also URL-quoted and base64-encoded, by a mask."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        forms = {form for secret in secrets for form in _forms(secret.reveal())}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def mask(self, text: str) -> str:
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return text
+
+
+def _forms(value: str) -> set[str]:
+    if len(value) < SHORTEST_MASKED:
+        return set()
+    encoded = base64.b64encode(value.encode()).decode()
+    return {value, quote(value), quote(value, safe=""), quote_plus(value), encoded, encoded.rstrip("=")}
