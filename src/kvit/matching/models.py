@@ -21,6 +21,10 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         """Current decisions that wait for a person."""
         return self.current().filter(port__in=Decision.WAITING)
 
+    def decided(self) -> DecisionQuerySet:
+        """Current decisions that settled or dismissed their movement."""
+        return self.current().exclude(port__in=Decision.WAITING)
+
 
 class Decision(models.Model):
     """What was concluded about a movement, with its evidence; a later one replaces it and both stay."""

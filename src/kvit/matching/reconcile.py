@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from kvit.audit.recording import SYSTEM, Actor
@@ -114,7 +114,7 @@ def _undecided(organization: Organization) -> Iterator[tuple[MoneyTransaction, D
             status=MoneyTransaction.Status.BOOKED,
             amount_minor__gt=F("settled_minor"),
         )
-        .exclude(Q(decisions__is_current=True) & ~Q(decisions__port__in=Decision.WAITING))
+        .exclude(pk__in=Decision.objects.decided().filter(organization=organization).values("transaction"))
         .order_by("booked_on", "id")
     )
     current = {
