@@ -112,7 +112,7 @@ def post(
 
 
 def a_payment(account: BankAccount, amount: str = "1210.00 CZK", **fields: object) -> MoneyTransaction:
-    """A posted incoming movement."""
-    movement = a_movement(amount=amount, **fields)
+    """A posted movement with an id of its own."""
+    movement = a_movement("", amount, **fields)
     post(account, [movement])
     return MoneyTransaction.objects.get(organization=account.organization, external_id=movement.external_id)

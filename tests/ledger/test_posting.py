@@ -177,10 +177,11 @@ def test_posting_outside_a_transaction_is_refused() -> None:
 def test_a_raw_payload_moved_to_another_row_does_not_open(organization: Organization) -> None:
     account = an_account(organization)
     first, second = a_payment(account), a_payment(account)
-    moved = RawPayload.objects.get(pk=second.raw_payload_id)
-    moved.sealed = RawPayload.objects.get(pk=first.raw_payload_id).sealed
-    moved.save()
-    second.refresh_from_db()
+    assert first.raw_payload is not None
+    assert second.raw_payload is not None
+    second.raw_payload.sealed = first.raw_payload.sealed
+    second.raw_payload.save()
+    second = MoneyTransaction.objects.get(pk=second.pk)
     with pytest.raises(SealBroken):
         posting.raw_record(second, key_ring(organization))
 

@@ -59,7 +59,9 @@ def test_data_keys_are_made_once_and_need_their_master_key(organization: Organiz
     assert key_ring(organization).ids == key_ring(organization).ids
     environment: Environment = settings.KVIT
     stranger = KeyRing([Key.generate()])
-    with override_settings(KVIT=dataclasses.replace(environment, master_keys=stranger)):
-        with pytest.raises(KeyMissing, match=environment.master_keys.active.id):
-            key_ring(organization)
+    with (
+        override_settings(KVIT=dataclasses.replace(environment, master_keys=stranger)),
+        pytest.raises(KeyMissing, match=environment.master_keys.active.id),
+    ):
+        key_ring(organization)
     assert organization.data_keys.count() == 1

@@ -44,7 +44,7 @@ class AuditEntry(models.Model):
         return f"{self.actor} {self.action} {self.table} {self.object_id}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
+        if not self._state.adding:
             raise TypeError("An audit entry is never changed.")
         super().save(*args, **kwargs)
 

@@ -328,7 +328,7 @@ class Settlement(models.Model):
         return self.voids_id is None and not hasattr(self, "voided_by")
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
+        if not self._state.adding:
             raise TypeError("A settlement line is never changed; void it by another one.")
         super().save(*args, **kwargs)
 

@@ -71,8 +71,8 @@ def unsettle(settlement: Settlement, *, actor: Actor, reason: str = "") -> Settl
         invoice = Invoice.objects.select_for_update(of=("self",)).get(pk=settlement.invoice_id)
         if Settlement.objects.filter(voids=settlement).exists():
             raise Stale("This was undone already.")
-        if settlement.transaction_id is not None:
-            _release(settlement)
+        if settlement.transaction is not None:
+            _release(settlement.transaction, settlement)
         _reopen(invoice, settlement.amount)
         return _append(
             invoice,
@@ -136,9 +136,9 @@ def _pay(invoice: Invoice, amount: Money, on: date) -> None:
         raise Stale
 
 
-def _release(settlement: Settlement) -> None:
+def _release(transaction: MoneyTransaction, settlement: Settlement) -> None:
     released = MoneyTransaction.objects.filter(
-        pk=settlement.transaction_id, settled_minor__gte=settlement.amount_minor
+        pk=transaction.pk, settled_minor__gte=settlement.amount_minor
     ).update(settled_minor=F("settled_minor") - settlement.amount_minor)
     if not released:
         raise Stale

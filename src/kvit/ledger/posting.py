@@ -117,7 +117,9 @@ def raw_record(transaction: MoneyTransaction, keys: KeyRing) -> Any:
 
 def _first_of_each_id(movements: Sequence[Movement]) -> tuple[list[Movement], list[Movement]]:
     """Split off later movements with an id seen before; they are posted after the first ones."""
-    first, later, seen = [], [], set()
+    first: list[Movement] = []
+    later: list[Movement] = []
+    seen: set[str] = set()
     for movement in movements:
         (later if movement.external_id in seen else first).append(movement)
         seen.add(movement.external_id)

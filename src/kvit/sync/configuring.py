@@ -59,16 +59,7 @@ class Values:
 def config_fields(plugin: type[Plugin[Any]]) -> tuple[ConfigField, ...]:
     """Return the plugin's form fields in the order it wrote them."""
     kinds = typing.get_type_hints(plugin.Config)
-    return tuple(
-        ConfigField(
-            name=item.name,
-            kind=kinds[item.name],
-            default=item.default,
-            **{"label": item.name, "help": "", "choices": (), "pattern": "", "min": None, "max": None}
-            | dict(item.metadata),
-        )
-        for item in dataclasses.fields(plugin.Config)
-    )
+    return tuple(_config_field(item, kinds[item.name]) for item in dataclasses.fields(plugin.Config))
 
 
 def read_values(
@@ -123,6 +114,22 @@ def open_credentials(connection: PluginConfiguration) -> dict[str, Secret]:
 def values_of(connection: PluginConfiguration) -> Values:
     """Return what is stored for a connection. Raises KeyMissing or SealBroken."""
     return Values(connection.settings, open_credentials(connection))
+
+
+def _config_field(item: dataclasses.Field[Any], kind: type) -> ConfigField:
+    """Read what `kvit.plugin.field` wrote; a plain dataclass field is labelled by its name."""
+    told = item.metadata
+    return ConfigField(
+        name=item.name,
+        kind=kind,
+        default=item.default,
+        label=told.get("label", item.name),
+        help=told.get("help", ""),
+        choices=told.get("choices", ()),
+        pattern=told.get("pattern", ""),
+        min=told.get("min"),
+        max=told.get("max"),
+    )
 
 
 def _credential(item: ConfigField, text: str, kept: Secret | None) -> Secret:

@@ -97,8 +97,8 @@ def execute(
 
 
 def _fail(held: Claim, error: KvitError, redactor: Redactor, *, needs_attention: bool) -> None:
-    masked = {name: redactor.mask(str(value)) for name, value in error.params.items()}
-    error.message, error.params = redactor.mask(error.message), masked
+    error.message = redactor.mask(error.message)
+    error.params = {name: redactor.mask(str(value)) for name, value in error.params.items()}
     log.warning("run.failed", run=held.run.pk, kind=type(error).__name__, error=str(error))
     try:
         held.fail(error, needs_attention=needs_attention)
