@@ -1,0 +1,77 @@
+"""Check that the docs forget no setting, plugin field or error, and that their links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+DOCS: Final = ROOT / "docs"
+_LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+_SETTING = re.compile(r'"(KVIT_[A-Z_]+)"')
+
+
+def main() -> int:
+    found = list(problems())
+    for problem in found:
+        print(problem)
+    print(f"{len(found)} problems in the docs" if found else "The docs forget nothing.")
+    return 1 if found else 0
+
+
+def problems() -> Iterator[str]:
+    """Everything the docs leave out or get wrong, one sentence each."""
+    yield from _unnamed("settings.md", _settings())
+    yield from _unnamed("errors.md", _errors())
+    yield from _unnamed("plugins.md", _plugin_fields())
+    yield from _broken_links()
+
+
+def _unnamed(page: str, names: Iterator[str]) -> Iterator[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for name in sorted(set(names)):
+        if f"`{name}`" not in text:
+            yield f"docs/{page} does not name `{name}`."
+
+
+def _settings() -> Iterator[str]:
+    source = ROOT / "src" / "kvit" / "config" / "environment.py"
+    yield from _SETTING.findall(source.read_text(encoding="utf-8"))
+
+
+def _errors() -> Iterator[str]:
+    for path in (
+        ROOT / "src" / "kvit" / "kernel" / "errors.py",
+        ROOT / "src" / "kvit" / "sync" / "engine.py",
+    ):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and (path.stem == "errors" or _is_plugin_error(node)):
+                yield node.name
+
+
+def _is_plugin_error(node: ast.ClassDef) -> bool:
+    return any(isinstance(base, ast.Name) and base.id == "PluginError" for base in node.bases)
+
+
+def _plugin_fields() -> Iterator[str]:
+    for entry in entry_points(group="kvit.plugins"):
+        if entry.value.startswith("kvit."):
+            yield entry.name
+            yield from (item.name for item in dataclasses.fields(entry.load().Config))
+
+
+def _broken_links() -> Iterator[str]:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]:
+        for target in _LINK.findall(page.read_text(encoding="utf-8")):
+            if not (page.parent / target).exists():
+                yield f"{page.relative_to(ROOT)} links to {target}, which is not there."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
