@@ -76,6 +76,19 @@ def test_a_pending_payment_settles_nothing() -> None:
     assert decide(replace(payment(), is_pending=True), Index([invoice(1)])).port is Port.NONE
 
 
+def test_the_invoice_named_in_the_message_is_offered_first_but_not_settled() -> None:
+    index = Index([invoice(1), invoice(2), invoice(3)])
+    verdict = decide(replace(payment(""), message="Platba faktury 2026-003, děkuji"), index)
+    assert verdict.port is Port.NONE
+    assert [candidate.invoice_id for candidate in verdict.candidates] == [3, 1, 2]
+    assert "number.in_message" in [reason.code for reason in verdict.candidates[0].for_]
+
+
+def test_a_number_inside_another_word_names_nothing() -> None:
+    verdict = decide(replace(payment("", minor=1), message="obj. 12026-0031"), Index([invoice(3)]))
+    assert verdict.candidates == ()
+
+
 @given(invoices, payers, payments)
 def test_settling_is_a_conjunction_of_equalities(
     rows: list[Invoice], known: list[tuple[str, int]], paid: Payment

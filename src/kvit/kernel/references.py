@@ -12,6 +12,7 @@ LONGEST_VARIABLE_SYMBOL: Final = 10
 
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{8,30}")
 _CZECH_ACCOUNT = re.compile(r"(?:(\d{1,6})-)?(\d{2,10})/(\d{4})")
+_WORD = re.compile(r"\w+(?:[-/]\w+)*")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -25,6 +26,11 @@ def symbol_of_number(number: str) -> str:
     """Return the digits of an invoice number as its variable symbol; empty where they are too many."""
     digits = "".join(_DIGITS.findall(number))
     return digits if len(digits) <= LONGEST_VARIABLE_SYMBOL else ""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a message in capitals; dashes and slashes inside a word belong to it."""
+    return _WORD.findall(text.upper())
 
 
 def account_key(account: str) -> str:

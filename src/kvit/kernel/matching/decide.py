@@ -80,10 +80,11 @@ def _port_of(fault: Reason) -> Port:
 
 
 def _candidates(payment: Payment, index: Index, still_open: list[Invoice]) -> tuple[Candidate, ...]:
-    """Invoices named by the symbol first, then those of the same amount, the payer's own before others."""
+    """Invoices named by the symbol, then by the message, then of the same amount, the payer's own first."""
     clients = index.clients_of(payment.counterparty_account)
     equal = index.with_open_amount(payment.amount)
-    ranked = [*still_open, *sorted(equal, key=lambda invoice: invoice.client_id not in clients)]
+    named = index.named_in(payment.message)
+    ranked = [*still_open, *named, *sorted(equal, key=lambda invoice: invoice.client_id not in clients)]
     unique = {invoice.id: invoice for invoice in ranked if not index.is_rejected(payment.id, invoice.id)}
     same_currency = [
         invoice for invoice in unique.values() if invoice.open.currency == payment.amount.currency
@@ -94,9 +95,12 @@ def _candidates(payment: Payment, index: Index, still_open: list[Invoice]) -> tu
 def _candidate(payment: Payment, invoice: Invoice, index: Index) -> Candidate:
     clients = index.clients_of(payment.counterparty_account)
     named = invoice in index.with_symbol(payment.variable_symbol)
+    in_message = invoice in index.named_in(payment.message)
     equal = invoice.open == payment.amount
+    facts: list[tuple[bool, Reason, Reason | None]]
     facts = [
         (named, Reason("symbol.equal"), Reason("symbol.other")),
+        (in_message, Reason("number.in_message"), None),
         (equal, Reason("amount.equal", {"amount": str(payment.amount)}), _difference(payment, invoice)),
     ]
     if clients:
@@ -104,7 +108,7 @@ def _candidate(payment: Payment, invoice: Invoice, index: Index) -> Candidate:
     return Candidate(
         invoice.id,
         for_=tuple(yes for holds, yes, _ in facts if holds),
-        against=tuple(no for holds, _, no in facts if not holds),
+        against=tuple(no for holds, _, no in facts if not holds and no is not None),
     )
 
 

@@ -14,6 +14,7 @@ WORDS: Final = {
     "symbol.unknown": "No invoice has the variable symbol {symbol}.",
     "symbol.settled": "Invoice {invoice} with the variable symbol {symbol} is paid already.",
     "symbol.ambiguous": "Several open invoices ({count}) have the variable symbol {symbol}.",
+    "number.in_message": "invoice number in the message",
     "amount.equal": "same amount",
     "amount.differs": "{paid} was paid, but {open} is open.",
     "amount.difference": "difference {difference}",

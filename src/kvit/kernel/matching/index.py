@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from kvit.kernel.matching.values import Invoice, Settle
 from kvit.kernel.money import Money
-from kvit.kernel.references import account_key, symbol_key
+from kvit.kernel.references import account_key, symbol_key, words
 
 
 class Index:
-    """Invoices by variable symbol and by open amount, payer accounts by client, and rejected pairs."""
+    """Invoices by variable symbol, number and open amount, payer accounts by client, and rejected pairs."""
 
     def __init__(
         self,
@@ -22,6 +22,7 @@ class Index:
         """Take invoices in order of age, known (account, client id) and rejected (payment id, invoice id)."""
         self._invoices: dict[int, Invoice] = {}
         self._by_symbol: defaultdict[str, dict[int, None]] = defaultdict(dict)
+        self._by_number: dict[str, int] = {}
         self._by_open: defaultdict[Money, dict[int, None]] = defaultdict(dict)
         self._clients: defaultdict[str, set[int]] = defaultdict(set)
         self._rejected = set(rejected)
@@ -34,6 +35,11 @@ class Index:
         """Every invoice with this variable symbol, leading zeros aside, open or paid."""
         key = symbol_key(symbol)
         return [self._invoices[number] for number in self._by_symbol.get(key, ())] if key else []
+
+    def named_in(self, text: str) -> list[Invoice]:
+        """Open invoices whose number stands in the text as a word of its own, in order of the text."""
+        found = [self._by_number.get(word) for word in words(text)]
+        return [self._invoices[number] for number in dict.fromkeys(found) if number and self._is_open(number)]
 
     def with_open_amount(self, amount: Money) -> list[Invoice]:
         """Invoices of which exactly this is open, the oldest first."""
@@ -70,8 +76,12 @@ class Index:
             )
         )
 
+    def _is_open(self, invoice_id: int) -> bool:
+        return bool(self._invoices[invoice_id].open)
+
     def _add(self, invoice: Invoice) -> None:
         self._invoices[invoice.id] = invoice
+        self._by_number[invoice.number.upper()] = invoice.id
         if key := symbol_key(invoice.variable_symbol):
             self._by_symbol[key][invoice.id] = None
         if invoice.open:
