@@ -1,0 +1,91 @@
+"""The tags and filters of the pages; money and days are written here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from kvit.kernel.money import Money
+from kvit.sync.models import PluginConfiguration, SyncHistory
+from kvit.web import words
+
+register = template.Library()
+
+
+@register.filter
+def money(value: Money | None) -> str:
+    """`{{ invoice.total|money }}`: the amount and its currency, two decimals."""
+    return "" if value is None else words.money_text(value)
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """`{{ invoice.due_on|day }}`: `22. 11. 2026` or `22 Nov 2026`; nothing for no day."""
+    return "" if value is None else words.day_text(value)
+
+
+@register.filter
+def month(value: date) -> str:
+    """`{{ month.first_day|month }}`: the month's name and year."""
+    return words.month_text(value)
+
+
+@register.filter
+def moment(value: datetime | str | None) -> str:
+    """`{{ run.started_at|moment }}`: day and time; ISO text is read first."""
+    if not value:
+        return ""
+    return words.moment_text(datetime.fromisoformat(value) if isinstance(value, str) else value)
+
+
+@register.filter
+def reason(value: Mapping[str, Any]) -> str:
+    """`{{ decision.because.0|reason }}`: a stored reason in words."""
+    return words.reason_text(value)
+
+
+@register.filter
+def actor(value: str) -> str:
+    """`{{ entry.actor|actor }}`: who it was, in words."""
+    return words.actor_text(value)
+
+
+@register.filter
+def run_error(run: SyncHistory) -> str:
+    """`{{ run|run_error }}`: what went wrong, in words; nothing for a run that did not fail."""
+    return words.run_error_text(run)
+
+
+@register.filter
+def advice(run: SyncHistory | None) -> str:
+    """`{{ run|advice }}`: what a person can do about a failed run."""
+    return "" if run is None else words.run_advice(run)
+
+
+@register.filter
+def state_of(connection: PluginConfiguration) -> str:
+    """`{% state connection|state_of %}`: ok, needs_attention, paused or broken."""
+    return words.connection_state(connection)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """`{% icon "check" %}`: an icon of static/kvit/icons.svg; decoration, the word stands beside it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("kvit/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state(name: str) -> SafeString:
+    """`{% state "paid" %}`: a state as icon, word and colour (the names are in words.STATES)."""
+    shown = words.STATES[name]
+    return format_html('<span class="state {}">{}{}</span>', shown.tone, icon(shown.icon), shown.word)

@@ -1,0 +1,114 @@
+"""Clients: the list, and the page of one with its invoices and known payer accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from kvit.invoices.models import Invoice
+from kvit.kernel.errors import Refused
+from kvit.matching.reconcile import reconcile
+from kvit.web.acts import done
+from kvit.web.forms_money import ClientForm, PayerAccountForm
+from kvit.web.requests import Request, refusal_as_message
+from kvit.web.views.invoices import sums_per_currency
+from kvit.web.words import error_text
+from kvit.work import clients
+from kvit.work.models import Client, PayerAccount
+
+
+@require_safe
+def listing(request: Request) -> HttpResponse:
+    rows = request.access.within(Client.objects.all()).annotate(
+        invoice_count=Count("invoices"), open_count=Count("invoices", filter=Q(invoices__state="issued"))
+    )
+    return render(request, "web/clients/list.html", {"clients": rows})
+
+
+def new(request: Request) -> HttpResponse:
+    request.access.require_change()
+    client = Client(organization=request.access.organization)
+    form = ClientForm(request.POST or None, instance=client)
+    to_invoice = "invoice" in request.GET
+    if request.method == "POST" and _save(form, request):
+        done(request, _("Client {name} saved.").format(name=client.name))
+        if to_invoice:
+            return redirect(f"{reverse('invoice-new')}?client={client.pk}")
+        return redirect("client", client.pk)
+    return render(request, "web/clients/new.html", {"form": form})
+
+
+def detail(request: Request, pk: int) -> HttpResponse:
+    client = request.access.get(Client.objects.select_related("organization"), pk)
+    form = ClientForm(request.POST or None, instance=client)
+    if request.method == "POST" and _save(form, request):
+        done(request, _("Client {name} saved.").format(name=client.name))
+        return redirect("client", client.pk)
+    return _page(request, client, form, PayerAccountForm())
+
+
+@require_POST
+def account_add(request: Request, pk: int) -> HttpResponse:
+    client = request.access.get(Client.objects.select_related("organization"), pk)
+    form = PayerAccountForm(request.POST)
+    if form.is_valid():
+        try:
+            row = clients.add_payer_account(client, form.cleaned_data["number"], actor=request.actor)
+        except Refused as error:
+            form.add_error("number", error_text(error))
+        else:
+            reconcile(client.organization)
+            done(request, _("Account {number} is known from now on.").format(number=row.number))
+            return redirect("client", client.pk)
+    return _page(request, client, ClientForm(instance=client), form)
+
+
+@require_POST
+def account_remove(request: Request, pk: int) -> HttpResponse:
+    row = request.access.get(PayerAccount.objects.select_related("organization"), pk)
+    with refusal_as_message(request):
+        clients.remove_payer_account(row, actor=request.actor)
+        reconcile(row.organization)
+        done(
+            request,
+            _("Account {number} is forgotten.").format(number=row.number),
+            undo_url=reverse("payer-account-add", args=[row.client_id]),
+            values={"number": row.number},
+        )
+    return redirect("client", row.client_id)
+
+
+def _save(form: ClientForm, request: Request) -> bool:
+    if not form.is_valid():
+        return False
+    try:
+        clients.save_client(form.instance, actor=request.actor)
+    except Refused as error:
+        form.add_error("name", error_text(error))
+        return False
+    return True
+
+
+def _page(request: Request, client: Client, form: ClientForm, account_form: PayerAccountForm) -> HttpResponse:
+    invoices = request.access.within(Invoice.objects.filter(client=client))
+    today = timezone.localdate()
+    context: dict[str, Any] = {
+        "client": client,
+        "name": Client.objects.values_list("name", flat=True).get(pk=client.pk),
+        "form": form,
+        "account_form": account_form,
+        "payer_accounts": [
+            (row, clients.other_clients_paying_from(client, row.number))
+            for row in client.payer_accounts.all()
+        ],
+        "invoices": [(row, "overdue" if row.is_overdue(today) else row.state) for row in invoices[:100]],
+        "open_sums": sums_per_currency(invoices.filter(state=Invoice.State.ISSUED)),
+    }
+    return render(request, "web/clients/detail.html", context)

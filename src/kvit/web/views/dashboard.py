@@ -1,0 +1,29 @@
+"""The overview: four figures, what waits for a person, and the last twelve months."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from kvit.dashboard.figures import overview
+from kvit.web.charts import bars
+from kvit.web.requests import Request
+
+
+@require_safe
+def dashboard(request: Request) -> HttpResponse:
+    today = timezone.localdate()
+    figures = overview(request.access.organization, today)
+    return render(
+        request,
+        "web/dashboard.html",
+        {
+            "overview": figures,
+            "bars": bars(figures.months),
+            "first_of_month": today.replace(day=1).isoformat(),
+            "today": today.isoformat(),
+            "is_all_done": not (figures.to_review or figures.connections_in_trouble or figures.overdue.count),
+        },
+    )
