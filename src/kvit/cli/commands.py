@@ -1,0 +1,302 @@
+"""The list of commands: what each is called, takes and needs; the code behind is imported when called."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+type Arguments = Callable[[argparse.ArgumentParser], None]
+
+
+class Needs(Enum):
+    """What must be there before a command runs."""
+
+    NOTHING = auto()
+    SETTINGS = auto()
+    """The environment is read and Django knows the models; the database may be empty or away."""
+    MIGRATED = auto()
+    """And the database has all tables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command of `kvit`."""
+
+    words: str
+    group: str
+    summary: str
+    target: str
+    """`module:function`, called with the parsed options; it returns the exit code."""
+    arguments: Arguments
+    needs: Needs = Needs.MIGRATED
+    logs: bool = False
+    """Whether log events are written to stderr; a command in the foreground answers by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`NAME=VALUE` from the command line."""
+
+    name: str
+    value: str
+
+
+def assignment(text: str) -> Assignment:
+    """Read `NAME=VALUE`. Raises ArgumentTypeError, which never repeats the value."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError("write NAME=VALUE")
+    return Assignment(name, value)
+
+
+def credential(text: str) -> Assignment:
+    """Read `NAME=@env:VARIABLE` or `NAME=@file:PATH`. Raises ArgumentTypeError, which repeats no secret."""
+    found = assignment(text)
+    if not found.value.startswith(("@env:", "@file:")):
+        raise argparse.ArgumentTypeError(
+            "a secret does not belong on the command line, where other users and the shell's history see it;"
+            " write NAME=@env:VARIABLE or NAME=@file:PATH, or leave it out to be asked for it"
+        )
+    return found
+
+
+def number_from(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers; both ends are allowed."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"write a whole number from {least} to {most}")
+        return value
+
+    return read
+
+
+_port: Final = number_from(1, 65535)
+
+
+def _organization(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--organization", metavar="NAME", help="which organization; needed only where there are several"
+    )
+
+
+def _only_organization(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--organization", metavar="NAME", help="only this one; else all of them")
+
+
+def _none(parser: argparse.ArgumentParser) -> None:
+    """The command takes no arguments."""
+
+
+def _address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on (default: %(default)s)")
+
+
+def _web(parser: argparse.ArgumentParser) -> None:
+    _address(parser)
+    parser.add_argument(
+        "--workers",
+        type=number_from(1, 64),
+        help="web processes (default: 1 on SQLite, 2 on PostgreSQL)",
+    )
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--serve", action="store_true", help="keep the pretend bank running and serve the app"
+    )
+    _address(parser)
+
+
+def _user_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL")
+    parser.add_argument(
+        "--organization", metavar="NAME", required=True, help="made where there is none of that name"
+    )
+    parser.add_argument(
+        "--role",
+        choices=("owner", "accountant"),
+        default="owner",
+        help="an accountant only looks and exports",
+    )
+    parser.add_argument(
+        "--password-stdin",
+        action="store_true",
+        help="read the password from standard input instead of asking twice",
+    )
+
+
+def _connection_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plugin", metavar="PLUGIN", help="such as fio; “kvit doctor” lists them")
+    parser.add_argument("--name", required=True, help="what to call the connection")
+    parser.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="NAME=VALUE",
+        help="may be repeated",
+    )
+    parser.add_argument(
+        "--credential",
+        action="append",
+        default=[],
+        type=credential,
+        metavar="NAME=@env:VARIABLE",
+        help="or NAME=@file:PATH; a required credential that is not given is asked for",
+    )
+    _organization(parser)
+
+
+def _named_connection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the connection's name")
+    _organization(parser)
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    _organization(parser)
+
+
+def _parse_statement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _transactions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
+    _only_organization(parser)
+
+
+COMMANDS: Final = (
+    Command(
+        words="serve",
+        group="Run Kvit",
+        summary="bring the database up to date, then run web and worker together",
+        target="kvit.cli.serving:serve",
+        arguments=_web,
+        needs=Needs.SETTINGS,
+        logs=True,
+    ),
+    Command(
+        words="web",
+        group="Run Kvit",
+        summary="run only the web pages",
+        target="kvit.cli.serving:web",
+        arguments=_web,
+        logs=True,
+    ),
+    Command(
+        words="worker",
+        group="Run Kvit",
+        summary="run only the worker, which carries out syncs",
+        target="kvit.cli.serving:work",
+        arguments=_none,
+        logs=True,
+    ),
+    Command(
+        words="demo",
+        group="Run Kvit",
+        summary="try Kvit out: a year of invoices and a pretend bank that pays them",
+        target="kvit.cli.demo:demo",
+        arguments=_demo,
+        needs=Needs.SETTINGS,
+    ),
+    Command(
+        words="migrate",
+        group="Set up",
+        summary="bring the database up to date",
+        target="kvit.cli.database:migrate",
+        arguments=_none,
+        needs=Needs.SETTINGS,
+    ),
+    Command(
+        words="doctor",
+        group="Set up",
+        summary="check this installation and say what to do about what is wrong",
+        target="kvit.cli.doctor:doctor",
+        arguments=_none,
+        needs=Needs.SETTINGS,
+    ),
+    Command(
+        words="user add",
+        group="Set up",
+        summary="add a person to an organization",
+        target="kvit.cli.users:add",
+        arguments=_user_add,
+    ),
+    Command(
+        words="connection add",
+        group="Banks",
+        summary="connect a bank; the connection is tested before it is kept",
+        target="kvit.cli.connections:add",
+        arguments=_connection_add,
+    ),
+    Command(
+        words="connection list",
+        group="Banks",
+        summary="list the connections",
+        target="kvit.cli.connections:show",
+        arguments=_only_organization,
+    ),
+    Command(
+        words="connection check",
+        group="Banks",
+        summary="test a connection",
+        target="kvit.cli.connections:check",
+        arguments=_named_connection,
+    ),
+    Command(
+        words="sync",
+        group="Banks",
+        summary="fetch what is new on a connection and wait until it is done",
+        target="kvit.cli.runs:sync",
+        arguments=_named_connection,
+    ),
+    Command(
+        words="import",
+        group="Banks",
+        summary="import statement files: camt.053, GPC (ABO) or Fio JSON",
+        target="kvit.cli.runs:import_files",
+        arguments=_import,
+    ),
+    Command(
+        words="transactions",
+        group="Money",
+        summary="print the stored movements",
+        target="kvit.cli.transactions:show",
+        arguments=_transactions,
+    ),
+    Command(
+        words="match",
+        group="Money",
+        summary="look again which movements pay which invoices",
+        target="kvit.cli.matching:match",
+        arguments=_only_organization,
+    ),
+    Command(
+        words="parse-statement",
+        group="Money",
+        summary="print what a statement file holds; nothing is stored",
+        target="kvit.cli.statements:parse",
+        arguments=_parse_statement,
+        needs=Needs.NOTHING,
+    ),
+)
+
+EXAMPLES: Final = (
+    "kvit demo --serve",
+    "kvit user add eva@firma.example --organization 'Eva Nová'",
+    "kvit connection add fio --name 'Fio CZK' --credential api_token=@env:FIO_TOKEN",
+    "kvit sync 'Fio CZK'",
+    "kvit import ~/Downloads/statement.gpc",
+)

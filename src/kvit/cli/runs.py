@@ -1,0 +1,87 @@
+"""`kvit sync` and `kvit import`: a run carried out in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from kvit import tasks
+from kvit.audit.recording import COMMAND
+from kvit.cli.connections import named
+from kvit.cli.organizations import the_only
+from kvit.kernel.errors import KvitError, LeaseLost, Refused
+from kvit.plugin import SourceFile
+from kvit.sync import connections, queue
+from kvit.sync.models import SyncHistory
+
+PATIENCE: Final = timedelta(hours=1)
+"""A person at a terminal waits for the bank's interval and presses Ctrl-C when it takes too long."""
+
+COUNTS: Final = ("fetched", "created", "updated", "unchanged", "conflicting", "quarantined")
+
+
+class RunFailed(KvitError):
+    """The run failed."""
+
+
+def sync(options: argparse.Namespace) -> int:
+    """Fetch what is new on a connection and wait until the attempt ends."""
+    connection = named(the_only(options.organization), options.name)
+    run = carry_out(connections.request_run(connection, SyncHistory.Trigger.MANUAL, actor=COMMAND))
+    return report(run)
+
+
+def import_files(options: argparse.Namespace) -> int:
+    """Import statement files and wait until that ends."""
+    organization = the_only(options.organization)
+    handed = _read(options.files)
+    connection = connections.statement_connection(organization, actor=COMMAND)
+    run = carry_out(
+        connections.request_run(connection, SyncHistory.Trigger.IMPORT, actor=COMMAND, handed=handed)
+    )
+    for line in run.log:
+        print(line["text"])
+    return report(run)
+
+
+def carry_out(run: SyncHistory) -> SyncHistory:
+    """Carry the run to its end in this process; Ctrl-C and SIGTERM give it back to the workers."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return tasks.run_to_the_end(run, patience=PATIENCE)
+    except KeyboardInterrupt:
+        _give_back(run)
+        raise
+
+
+def report(run: SyncHistory) -> int:
+    """Print the counts of an ended run. Raises RunFailed with its error in words."""
+    print(", ".join(f"{name} {getattr(run, name)}" for name in COUNTS))
+    if run.status == SyncHistory.Status.FAILED:
+        raise RunFailed(run.error_message, **run.error_params)
+    return 0
+
+
+def _give_back(run: SyncHistory) -> None:
+    """Put the run back where this process holds it; whoever else has it is left alone."""
+    held = SyncHistory.objects.filter(
+        pk=run.pk, status=SyncHistory.Status.RUNNING, worker=queue.worker_name()
+    ).first()
+    if held is not None:
+        with suppress(LeaseLost):
+            queue.Claim(held).give_back()
+
+
+def _read(paths: Sequence[Path]) -> list[SourceFile]:
+    handed = []
+    for path in paths:
+        try:
+            handed.append(SourceFile(name=path.name, data=path.read_bytes()))
+        except OSError as error:
+            raise Refused("{path} cannot be opened: {reason}.", path=path, reason=error.strerror) from None
+    return handed
