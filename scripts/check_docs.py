@@ -46,17 +46,8 @@ def _settings() -> Iterator[str]:
 
 
 def _errors() -> Iterator[str]:
-    for path in (
-        ROOT / "src" / "kvit" / "kernel" / "errors.py",
-        ROOT / "src" / "kvit" / "sync" / "engine.py",
-    ):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and (path.stem == "errors" or _is_plugin_error(node)):
-                yield node.name
-
-
-def _is_plugin_error(node: ast.ClassDef) -> bool:
-    return any(isinstance(base, ast.Name) and base.id == "PluginError" for base in node.bases)
+    tree = ast.parse((ROOT / "src" / "kvit" / "kernel" / "errors.py").read_text(encoding="utf-8"))
+    yield from (node.name for node in tree.body if isinstance(node, ast.ClassDef))
 
 
 def _plugin_fields() -> Iterator[str]:

@@ -111,7 +111,6 @@ USE_TZ = True
 TIME_ZONE = "Europe/Prague"
 
 STATIC_URL = "static/"
-STATIC_ROOT = KVIT.data_dir / "static"
 MEDIA_ROOT = KVIT.data_dir / "media"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = KVIT.debug

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from kvit.audit.recording import Actor, changed, created, record
+from kvit.audit.recording import Actor, Change, changed, created, record
 from kvit.invoices.numbering import take_number
 from kvit.kernel.errors import Refused, Stale
 from kvit.kernel.money import Money
@@ -212,7 +212,7 @@ class Invoice(models.Model):
             if not draft.is_draft:
                 raise Stale("The invoice has been issued; it cannot be deleted.")
             facts = {"total_minor": draft.total_minor, "currency": draft.currency}
-            record(draft.organization, actor, [changed(draft, facts, {}, reason="draft deleted")])
+            record(draft.organization, actor, [Change(draft._meta.db_table, draft.pk, facts, None)])
             draft.delete()
 
     def _freeze(self, on: date) -> None:

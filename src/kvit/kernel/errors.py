@@ -5,7 +5,8 @@
     │   ├── AuthExpired             enter the credentials again
     │   ├── RateLimited             wait until `retry_at`
     │   ├── Temporary               nothing; the next attempt may succeed
-    │   └── Misconfigured           correct the setting named by `field`
+    │   ├── Misconfigured           correct the setting named by `field`
+    │   └── PluginCrashed           send the plugin's author the run's log
     ├── PluginUnavailable           install, repair or update the plugin
     ├── RecordError                 one record cannot be read; the others go on
     ├── StatementError
@@ -42,7 +43,11 @@ class KvitError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        return self.message.format(**self.params)
+        """Fill the template in; a text that is no template, as a plugin may give one, stays as it is."""
+        try:
+            return self.message.format(**self.params)
+        except (LookupError, ValueError):
+            return self.message
 
 
 class PluginError(KvitError):
@@ -78,6 +83,10 @@ class Misconfigured(PluginError):
     def __init__(self, message: str = "", /, *, field: str | None = None, **params: object) -> None:
         super().__init__(message, **params)
         self.field = field
+
+
+class PluginCrashed(PluginError):
+    """The plugin made a mistake ({kind}). What it says is in the run's log; nothing was half stored."""
 
 
 class PluginUnavailable(KvitError):

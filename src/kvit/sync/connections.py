@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.utils import timezone
 
 from kvit.audit.recording import Actor, changed, created, record
-from kvit.kernel.errors import Misconfigured, Refused, SealError
+from kvit.kernel.errors import KvitError, Misconfigured, PluginCrashed, Refused, SealError
 from kvit.plugin import Identity, Plugin, SourceFile
 from kvit.sync import files
 from kvit.sync.configuring import Values, make_config, read_values, seal_credentials, values_of
@@ -29,14 +29,31 @@ CHECK_PATIENCE = timedelta(seconds=40)
 STATEMENT_PLUGIN: Final = "statement_file"
 """Reads the files that people hand over; an organization has one connection of it."""
 
+CHANGED_BY_PEOPLE: Final = (
+    "name",
+    "settings",
+    "schema_version",
+    "credentials_sealed",
+    "account_key",
+    "account_label",
+    "state",
+    "next_run_at",
+)
+"""What `change` writes; the cursor belongs to the run that may have moved it during the check."""
+
 
 def check(plugin: type[Plugin[Any]], values: Values) -> Identity:
     """Ask the source whether these values work, and whose account they open.
 
-    Raises AuthExpired, RateLimited, Temporary or Misconfigured.
+    Raises AuthExpired, RateLimited, Temporary or Misconfigured, and PluginCrashed for any mistake of its own.
     """
     with client_for(values, DatabaseTurnstile(patience=CHECK_PATIENCE)) as http:
-        return plugin(make_config(plugin, values), http).check()
+        try:
+            return plugin(make_config(plugin, values), http).check()
+        except KvitError:
+            raise
+        except Exception as error:  # noqa: BLE001  # its message may hold a secret
+            raise PluginCrashed(kind=type(error).__name__) from None
 
 
 def add(
@@ -124,7 +141,7 @@ def change(
     connection.credentials_sealed = seal_credentials(connection, values.credentials)
     after = {"name": connection.name, "settings": connection.settings, "state": connection.state}
     with _said_once(identity), transaction.atomic():
-        connection.save()
+        connection.save(update_fields=CHANGED_BY_PEOPLE)
         record(
             connection.organization,
             actor,

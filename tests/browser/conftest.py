@@ -1,0 +1,113 @@
+"""A whole Kvit (`kvit serve`), a pretend Fio bank and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.banks.fio import FioBank, running_fio_bank
+from tests.commands import PASSWORD, Kvit
+
+EMAIL = "eva@example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    url: str
+    kvit: Kvit
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is missing.")
+        pytest.skip("Chromium is missing; install Debian's package “chromium”.")
+    with sync_playwright() as playwright:
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        yield playwright.chromium.launch(executable_path=path, args=arguments)
+
+
+@pytest.fixture
+def bank() -> Iterator[FioBank]:
+    with running_fio_bank(interval_seconds=0.2) as running:
+        yield running
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """`kvit serve` on a fresh installation with one owner, on the database of this run of the suite."""
+    with _fresh_database() as url:
+        kvit = Kvit(tmp_path / "data", {"KVIT_DATABASE_URL": url} if url else {})
+        kvit.ok("migrate")
+        kvit.add_organization()
+        port = _free_port()
+        process = kvit.start("serve", "--port", str(port))
+        try:
+            _wait_until_it_answers(f"http://127.0.0.1:{port}/health/")
+            yield Served(f"http://127.0.0.1:{port}", kvit)
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    """A desktop page in English, nobody signed in yet."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    page.goto(served.url)
+    yield page
+    context.close()
+
+
+def sign_in(page: Page, password: str = PASSWORD) -> None:
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+@contextmanager
+def _fresh_database() -> Iterator[str]:
+    """A new database on the suite's PostgreSQL, dropped afterwards; nothing on SQLite."""
+    server = os.environ.get("KVIT_TEST_DATABASE_URL", "")
+    if not server:
+        yield ""
+        return
+    name = f"kvit_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield server.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_it_answers(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(url)
