@@ -182,6 +182,7 @@ class _Wave:
         )
         if connection.vendor == "postgresql":
             self._copy()
+            self._tell_the_planner("posting_stage")
         else:
             marks = ", ".join(["%s"] * (len(_COLUMNS) + 1))
             self.cursor.executemany(
@@ -196,8 +197,11 @@ class _Wave:
         with self.cursor.copy(f"COPY posting_stage (position, {', '.join(_COLUMNS)}) FROM STDIN") as copy:
             for position, row in enumerate(self.movements):
                 copy.write_row((position, *row[:-1]))
-        if len(self.movements) >= _ANALYZE_FROM:
-            self.cursor.execute("ANALYZE posting_stage")
+
+    def _tell_the_planner(self, table: str) -> None:
+        """PostgreSQL knows nothing about a new table and would join a large one row by row."""
+        if connection.vendor == "postgresql" and len(self.movements) >= _ANALYZE_FROM:
+            self.cursor.execute(f"ANALYZE {table}")
 
     def _compare(self) -> None:
         """Keep what is new or different, and give the new ones their ids.
@@ -216,6 +220,7 @@ class _Wave:
             "  AND known.external_id = stage.external_id"
             f" WHERE known.id IS NULL OR {_differs(_COMPARED)}"
         )
+        self._tell_the_planner("posting_diff")
 
     def _next_id(self) -> str:
         """SQL for a fresh id of the ledger's table; on SQLite this transaction holds the only write lock."""
