@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kvit.kernel.references import account_key, symbol_key, symbol_of_number
+from kvit.kernel.references import account_key, readable_account, symbol_key, symbol_of_number
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,11 @@ def test_the_symbol_of_a_number_is_its_digits_while_they_fit() -> None:
 )
 def test_one_account_has_one_key_however_it_is_written(written: str) -> None:
     assert account_key(written) == "CZ6508000000192000145399"
+
+
+def test_an_iban_is_printed_in_groups_of_four_and_other_numbers_as_they_are() -> None:
+    assert readable_account("CZ6508000000192000145399") == "CZ65 0800 0000 1920 0014 5399"
+    assert readable_account("19-2000145399/0800") == "19-2000145399/0800"
 
 
 def test_an_unknown_form_is_kept_without_spaces() -> None:

@@ -68,11 +68,11 @@ def unsettle(settlement: Settlement, *, actor: Actor, reason: str = "") -> Settl
     if settlement.voids_id is not None:
         raise Refused("This line is itself an undo.")
     with database_transaction.atomic():
+        if settlement.transaction is not None:
+            _release(settlement.transaction, settlement)
         invoice = Invoice.objects.select_for_update(of=("self",)).get(pk=settlement.invoice_id)
         if Settlement.objects.filter(voids=settlement).exists():
             raise Stale("This was undone already.")
-        if settlement.transaction is not None:
-            _release(settlement.transaction, settlement)
         _reopen(invoice, settlement.amount)
         return _append(
             invoice,

@@ -28,6 +28,11 @@ def symbol_of_number(number: str) -> str:
     return digits if len(digits) <= LONGEST_VARIABLE_SYMBOL else ""
 
 
+def readable_account(account: str) -> str:
+    """Return an IBAN in groups of four, as it is printed (ISO 13616); other numbers as they are."""
+    return " ".join(re.findall(".{1,4}", account)) if _IBAN.fullmatch(account) else account
+
+
 def words(text: str) -> list[str]:
     """Return the words of a message in capitals; dashes and slashes inside a word belong to it."""
     return _WORD.findall(text.upper())

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from kvit.kernel.money import Money
+from kvit.kernel.references import readable_account
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.web import words
 
@@ -22,6 +23,12 @@ register = template.Library()
 def money(value: Money | None) -> str:
     """`{{ invoice.total|money }}`: the amount and its currency, two decimals."""
     return "" if value is None else words.money_text(value)
+
+
+@register.filter
+def account(number: str) -> str:
+    """`CZ65 0800 0000 1920 0014 5399`"""
+    return readable_account(number)
 
 
 @register.filter
