@@ -87,6 +87,7 @@ class InvoiceForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         self.instance.organization = access.organization
         clients: Any = self.fields["client"]
         clients.queryset = access.within(Client.objects.all())
+        clients.empty_label = _("choose a client")
         accounts: Any = self.fields["account"]
         accounts.queryset = access.within(BankAccount.objects.all())
         accounts.empty_label = _("no account")

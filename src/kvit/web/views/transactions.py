@@ -74,7 +74,8 @@ def export(request: Request) -> HttpResponseBase:
     """
     _form, rows = _filtered(request)
     is_czech = translation.get_language() == "cs"
-    lines = _export_lines(_with_standing(rows).select_related("account"), is_czech=is_czech)
+    # The headings are written now: the rest streams when the reader's language is no longer active.
+    lines = _export_lines(_headings(), _with_standing(rows).select_related("account"), is_czech=is_czech)
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="kvit-{timezone.localdate().isoformat()}.csv"'
     return response
@@ -219,9 +220,9 @@ class _Echo:
         return text
 
 
-def _export_lines(rows: QuerySet[MoneyTransaction], *, is_czech: bool) -> Iterator[str]:
+def _export_lines(headings: list[str], rows: QuerySet[MoneyTransaction], *, is_czech: bool) -> Iterator[str]:
     writer = csv.writer(_Echo(), delimiter=";" if is_czech else ",")
-    yield "\ufeff" + _line(writer, _headings())
+    yield "\ufeff" + _line(writer, headings)
     for row in rows.iterator(chunk_size=2000):
         yield _line(writer, _cells(row, is_czech=is_czech))
 
