@@ -19,8 +19,14 @@ def carry_out(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Carry a claimed run through: its plugin reads, the ledger posts, matching decides, invoices settle."""
-    engine.execute(held, patience=patience, should_stop=should_stop)
-    reconcile(held.run.organization, actor=Actor(name="system", run_id=held.run.pk))
+    engine.execute(
+        held,
+        patience=patience,
+        should_stop=should_stop,
+        before_ending=lambda: reconcile(
+            held.run.organization, actor=Actor(name="system", run_id=held.run.pk)
+        ),
+    )
 
 
 def issue(invoice: Invoice, on: date, *, actor: Actor) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 
@@ -12,7 +15,6 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from kvit import pipeline
-from kvit.kernel.errors import KvitError
 from kvit.matching.reconcile import reconcile
 from kvit.sync import queue
 from kvit.sync.models import SyncHistory
@@ -26,9 +28,13 @@ POLL_SECONDS = 1.0
 def work_until(stop: threading.Event) -> None:
     """Look for due runs every second and carry them out, until `stop` is set."""
     log.info("worker.started", worker=queue.worker_name())
-    _reconcile_leftovers()
+    with _surviving():
+        _reconcile_leftovers()
     while not stop.is_set():
-        if not work_once(stop):
+        found = False
+        with _surviving():
+            found = work_once(stop)
+        if not found:
             stop.wait(POLL_SECONDS)
     log.info("worker.stopped")
 
@@ -78,7 +84,18 @@ def stop_on_signals() -> threading.Event:
 def _reconcile_leftovers() -> None:
     """A worker killed between posting and matching leaves movements undecided; decide about them now."""
     for organization in Organization.objects.all():
-        try:
+        with _surviving():
             reconcile(organization)
-        except KvitError as error:
-            log.error("reconcile.failed", organization=organization.pk, error=str(error))
+
+
+@contextmanager
+def _surviving() -> Iterator[None]:
+    """Log what went wrong and go on: a database away for a moment, or one organization's fault, ends nothing.
+
+    The trace is without its chain: what a plugin raised before may hold a secret.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # the worker outlives whatever happens to one run
+        trace = "".join(traceback.format_exception(error, chain=False))
+        log.error("worker.stumbled", kind=type(error).__name__, trace=trace)

@@ -90,11 +90,16 @@ def read_values(
 
 
 def make_config(plugin: type[Plugin[Any]], values: Values) -> Any:
-    """Build the Config instance; settings the plugin no longer knows are left out."""
-    known = {item.name for item in config_fields(plugin)}
-    return plugin.Config(
-        **{name: value for name, value in {**values.settings, **values.credentials}.items() if name in known}
-    )
+    """Build the Config instance; settings the plugin no longer knows are left out.
+
+    Raises Misconfigured for a field that a newer version of the plugin needs and that was never filled in.
+    """
+    given = {**values.settings, **values.credentials}
+    fields = config_fields(plugin)
+    for item in fields:
+        if item.default is MISSING and item.name not in given:
+            raise Misconfigured("Fill in “{label}”.", field=item.name, label=item.label)
+    return plugin.Config(**{item.name: given[item.name] for item in fields if item.name in given})
 
 
 def seal_credentials(connection: PluginConfiguration, credentials: Mapping[str, Secret]) -> bytes:

@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ from kvit.kernel.errors import (
     KvitError,
     LeaseLost,
     Misconfigured,
-    PluginError,
+    PluginCrashed,
     PluginUnavailable,
     RateLimited,
     RecordError,
@@ -53,10 +54,7 @@ log = structlog.get_logger(__name__)
 BATCH_RECORDS: Final = 500
 WORKER_PATIENCE: Final = timedelta(minutes=2)
 """How long a worker waits for a gate before it puts the run back and takes another."""
-
-
-class PluginCrashed(PluginError):
-    """The plugin made a mistake ({kind}). What it says is in the run's log; nothing was half stored."""
+LONGEST_WAIT: Final = timedelta(days=1)
 
 
 class _Stopped(Exception):  # not an error: the worker was asked to stop
@@ -68,42 +66,66 @@ def execute(
     *,
     patience: timedelta = WORKER_PATIENCE,
     should_stop: Callable[[], bool] = lambda: False,
+    before_ending: Callable[[], object] = lambda: None,
 ) -> None:
     """Carry the claimed run to its end and record what came of it; the run's row tells.
 
-    Nothing is raised for what happens to one run, except LeaseLost is swallowed: the run has another worker.
+    `before_ending` is called when everything is read, whatever the outcome, and before the outcome is
+    recorded: a worker killed in the middle leaves a run that the next one takes over.
+    Nothing is raised for what a plugin or its source does, nor where another worker has the run by now.
+    Raises OperationalError or InterfaceError where the database is away: the run is taken up again later.
     """
+    try:
+        end = _read(held, patience, should_stop)
+        try:
+            before_ending()
+        finally:
+            end()
+    except LeaseLost:
+        log.warning("run.lost", run=held.run.pk)
+
+
+def _read(held: Claim, patience: timedelta, should_stop: Callable[[], bool]) -> Callable[[], None]:
+    """Bring in what the source has and return how the run ends. Raises what `execute` does, and LeaseLost."""
     redactor = Redactor()
     try:
         values = values_of(held.run.connection)
         redactor = Redactor(values.credentials.values())
         _drain(held, values, redactor, patience, should_stop)
-        held.complete()
-    except LeaseLost:
-        log.warning("run.lost", run=held.run.pk)
+    except (LeaseLost, OperationalError, InterfaceError):
+        raise
     except _Stopped:
-        held.give_back()
+        return held.give_back
     except RateLimited as error:
         held.note(redactor.mask(str(error)))
-        held.defer(error.retry_at(timezone.now()))
+        return partial(held.defer, _next_try(error))
     except (AuthExpired, Misconfigured, SealError, PluginUnavailable) as error:
-        _fail(held, error, redactor, needs_attention=True)
+        return partial(held.fail, _masked(held, error, redactor), needs_attention=True)
     except KvitError as error:
-        _fail(held, error, redactor, needs_attention=False)
-    except Exception as error:  # noqa: BLE001  # a plugin may do anything wrong; its run must still end
+        return partial(held.fail, _masked(held, error, redactor), needs_attention=False)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a plugin does, its run must end
         held.note(redactor.mask(traceback.format_exc()))
         log.error("plugin.crashed", run=held.run.pk, trace=redactor.mask(traceback.format_exc()))
-        _fail(held, PluginCrashed(kind=type(error).__name__), redactor, needs_attention=False)
+        crash = PluginCrashed(kind=type(error).__name__)
+        return partial(held.fail, _masked(held, crash, redactor), needs_attention=False)
+    return held.complete
 
 
-def _fail(held: Claim, error: KvitError, redactor: Redactor, *, needs_attention: bool) -> None:
+def _masked(held: Claim, error: KvitError, redactor: Redactor) -> KvitError:
+    """Take live secrets out of an error before anybody sees it."""
     error.message = redactor.mask(error.message)
     error.params = {name: redactor.mask(str(value)) for name, value in error.params.items()}
     log.warning("run.failed", run=held.run.pk, kind=type(error).__name__, error=str(error))
+    return error
+
+
+def _next_try(error: RateLimited) -> datetime:
+    """Return when to try again, at most a day from now: a source may ask for anything."""
+    now = timezone.now()
     try:
-        held.fail(error, needs_attention=needs_attention)
-    except LeaseLost:
-        log.warning("run.lost", run=held.run.pk)
+        return min(error.retry_at(now), now + LONGEST_WAIT)
+    except (OverflowError, TypeError):
+        return now + LONGEST_WAIT
 
 
 def _drain(
@@ -112,15 +134,21 @@ def _drain(
     """Take every item of the plugin's generator and write them batch by batch."""
     connection = held.run.connection
     plugin = plugin_class(connection.plugin)
-    turnstile = DatabaseTurnstile(patience=patience, while_waiting=held.beat)
-    writer = _Writer(held, Actor(name=f"plugin:{plugin.name}@{plugin.version}", run_id=held.run.pk))
+
+    def go_on() -> None:
+        if should_stop():
+            raise _Stopped
+        held.beat()
+
+    turnstile = DatabaseTurnstile(patience=patience, while_waiting=go_on)
+    actor = Actor(name=f"plugin:{plugin.name}@{plugin.version}", run_id=held.run.pk)
+    writer = _Writer(held, actor, redactor)
     held.renew(plugin_version=plugin.version)
-    with client_for(values, turnstile, before_request=held.beat) as http:
+    with client_for(values, turnstile, before_request=go_on) as http:
         items = plugin(make_config(plugin, values), http).sync(_RunContext(held, redactor))
         with closing(_generator(items)) as source:
             for item in source:
-                if should_stop():
-                    raise _Stopped
+                go_on()
                 writer.take(item)
     writer.commit()
 
@@ -170,9 +198,10 @@ class _Batch:
 class _Writer:
     """Collects items and writes them; a batch ends at a checkpoint or when it is full."""
 
-    def __init__(self, held: Claim, actor: Actor) -> None:
+    def __init__(self, held: Claim, actor: Actor, redactor: Redactor) -> None:
         self.held = held
         self.actor = actor
+        self.redactor = redactor
         self.connection: PluginConfiguration = held.run.connection
         self.keys: KeyRing = key_ring(held.run.organization)
         self.accounts = _known_accounts(self.connection)
@@ -220,7 +249,7 @@ class _Writer:
                     posting.release(
                         self.accounts[account_id], self._source(account_id), ids, actor=self.actor
                     )
-            quarantine.put_aside(self.held.run, batch.unreadable, self.keys)
+            quarantine.put_aside(self.held.run, batch.unreadable, self.keys, self.redactor)
             self._count(batch, posted)
             if batch.cursor is not None:
                 PluginConfiguration.objects.filter(pk=self.connection.pk).update(cursor=dict(batch.cursor))
@@ -253,6 +282,7 @@ class _Writer:
     def _keep_account(self, account: Account) -> BankAccount:
         """Find or make the own account that the source's account is."""
         organization = self.held.run.organization
+        balance_minor = _balance(account)
         row, is_new = BankAccount.objects.get_or_create(
             organization=organization,
             number=(account.number or account.external_id).replace(" ", ""),
@@ -264,7 +294,7 @@ class _Writer:
         SourceAccount.objects.update_or_create(
             connection=self.connection,
             external_id=account.external_id,
-            defaults={"account": row, "balance_minor": _balance(account), "seen_at": timezone.now()},
+            defaults={"account": row, "balance_minor": balance_minor, "seen_at": timezone.now()},
         )
         return row
 
@@ -285,4 +315,6 @@ def _known_accounts(connection: PluginConfiguration) -> dict[str, BankAccount]:
 
 
 def _balance(account: Account) -> int | None:
-    return None if account.balance is None else Money.of(account.balance, account.currency).minor
+    """Return the balance in hundredths. Raises AmountUnreadable, also for what is no currency."""
+    balance = Money.of(account.balance or 0, account.currency)
+    return None if account.balance is None else balance.minor

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 TIMEOUT_SECONDS: Final = 30.0
 LARGEST_ANSWER_BYTES: Final = 256 * 1024 * 1024
 DEFAULT_WAIT: Final = timedelta(minutes=1)
+LONGEST_WAIT_SECONDS: Final = 24 * 3600
 
 
 class Turnstile(Protocol):
@@ -172,7 +173,8 @@ def raise_for_status(response: httpx.Response) -> None:
 
 
 def _retry_after(response: httpx.Response) -> timedelta:
-    """Read `Retry-After` in seconds (RFC 9110, 10.2.3); a date or nothing means the default wait."""
+    """Read `Retry-After` in seconds (RFC 9110, 10.2.3), at most a day; else it is the default wait."""
     with suppress(ValueError):
-        return timedelta(seconds=max(0, int(response.headers.get("Retry-After", ""))))
+        seconds = int(response.headers.get("Retry-After", ""))
+        return timedelta(seconds=min(max(0, seconds), LONGEST_WAIT_SECONDS))
     return DEFAULT_WAIT

@@ -13,6 +13,7 @@ from kvit.kernel.errors import RecordError
 from kvit.kernel.sealing import KeyRing, Place
 from kvit.plugin import Transaction, Unreadable
 from kvit.sync.models import QuarantinedRecord, SyncHistory
+from kvit.sync.redaction import Redactor
 
 
 def unreadable(item: Transaction, error: RecordError) -> Unreadable:
@@ -26,28 +27,39 @@ def unreadable(item: Transaction, error: RecordError) -> Unreadable:
     )
 
 
-def put_aside(run: SyncHistory, items: Sequence[Unreadable], keys: KeyRing) -> None:
+def put_aside(run: SyncHistory, items: Sequence[Unreadable], keys: KeyRing, redactor: Redactor) -> None:
     """Keep what could not be read; the same record with the same fault is kept once."""
-    rows = [_row(run, item, keys) for item in items]
+    rows = [_row(run, item, keys, redactor) for item in items]
     QuarantinedRecord.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _row(run: SyncHistory, item: Unreadable, keys: KeyRing) -> QuarantinedRecord:
-    plain = msgspec.json.encode(item.raw, enc_hook=_text)
+def _row(run: SyncHistory, item: Unreadable, keys: KeyRing, redactor: Redactor) -> QuarantinedRecord:
+    plain = _plain(item.raw)
+    external_id, field, reason = (
+        redactor.mask(str(text)) for text in (item.external_id, item.field, item.reason)
+    )
     uid = uuid.uuid4()
     place = Place("sync_quarantinedrecord", "sealed", run.organization.uid, str(uid))
-    identity = f"{item.account_id}|{item.external_id}|{item.field}|{item.reason}|".encode() + plain
+    identity = redactor.mask(f"{item.account_id}|{external_id}|{field}|{reason}|").encode() + plain
     return QuarantinedRecord(
         organization=run.organization,
         connection=run.connection,
         run=run,
         uid=uid,
         digest=hashlib.sha256(identity).hexdigest(),
-        external_id=item.external_id[:255],
-        field=item.field[:60],
-        reason=item.reason,
+        external_id=external_id[:255],
+        field=field[:60],
+        reason=reason,
         sealed=keys.seal(plain, place),
     )
+
+
+def _plain(raw: Any) -> bytes:
+    """Write the record as JSON, or as a JSON text of what Python shows where it is no JSON at all."""
+    try:
+        return msgspec.json.encode(raw, enc_hook=_text)
+    except (TypeError, ValueError):
+        return msgspec.json.encode(ascii(raw))
 
 
 def _text(value: Any) -> str:

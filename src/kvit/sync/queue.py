@@ -30,7 +30,7 @@ def enqueue_due(now: datetime) -> int:
     """Queue a run for each connection whose time has come; any number of schedulers may do this at once."""
     due = PluginConfiguration.objects.filter(
         enabled=True, state=PluginConfiguration.State.OK, next_run_at__lte=now
-    )
+    ).exclude(runs__in=SyncHistory.objects.active())
     return sum(_enqueue(connection, now) for connection in due)
 
 
@@ -71,12 +71,12 @@ class Claim:
 
     def __init__(self, run: SyncHistory) -> None:
         self.run = run
-        self._notes: list[dict[str, str]] = []
         self._renewed_at = time.monotonic()
 
     def note(self, text: str) -> None:
         """Keep a line for the run's log; it is stored with the next write."""
-        self._notes.append({"at": timezone.now().isoformat(timespec="seconds"), "text": text})
+        line = {"at": timezone.now().isoformat(timespec="seconds"), "text": text}
+        self.run.log = [*self.run.log, line][-LONGEST_LOG_LINES:]
 
     def beat(self) -> None:
         """Renew the lease when a third of it has passed.
@@ -133,14 +133,10 @@ class Claim:
         connection.save(update_fields=["state", "next_run_at"])
 
     def _write(self, **changes: Any) -> None:
-        if self._notes:
-            self.run.log = [*self.run.log, *self._notes][-LONGEST_LOG_LINES:]
-            self._notes = []
-            changes["log"] = self.run.log
         held = SyncHistory.objects.filter(
             pk=self.run.pk, fence=self.run.fence, status=SyncHistory.Status.RUNNING
         )
-        if not held.update(**changes):
+        if not held.update(log=self.run.log, **changes):
             raise LeaseLost
 
 

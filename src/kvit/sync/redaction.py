@@ -1,8 +1,9 @@
-"""Masking of live secrets in everything that is logged, stored or shown."""
+"""Masking of live secrets in everything of a plugin that is logged, stored or shown."""
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -15,13 +16,15 @@ SHORTEST_MASKED: Final = 4
 
 
 class Redactor:
-    """Replaces every known secret, also URL-quoted and base64-encoded, by a mask."""
+    """Replaces every known secret, also as URLs, JSON, Python and base64 write it, by a mask."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         forms = {form for secret in secrets for form in _forms(secret.reveal())}
         self._forms = sorted(forms, key=len, reverse=True)
 
     def mask(self, text: str) -> str:
+        """Return the text without secrets, and without the characters that no database stores."""
+        text = text.encode("utf-8", "replace").decode().replace("\x00", "")
         for form in self._forms:
             text = text.replace(form, MASK)
         return text
@@ -31,4 +34,13 @@ def _forms(value: str) -> set[str]:
     if len(value) < SHORTEST_MASKED:
         return set()
     encoded = base64.b64encode(value.encode()).decode()
-    return {value, quote(value), quote(value, safe=""), quote_plus(value), encoded, encoded.rstrip("=")}
+    return {
+        value,
+        quote(value),
+        quote(value, safe=""),
+        quote_plus(value),
+        json.dumps(value)[1:-1],
+        repr(value)[1:-1],
+        encoded,
+        encoded.rstrip("="),
+    }

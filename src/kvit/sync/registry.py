@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from kvit.kernel.errors import PluginUnavailable
-from kvit.plugin import API_VERSION, Plugin
+from kvit.plugin import API_VERSION, Plugin, Secret
 
 GROUP: Final = "kvit.plugins"
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,38}")
+_KINDS: Final = (Secret, str, int, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def _listing(name: str, entries: list[EntryPoint]) -> Listing:
     try:
         plugin = entries[0].load()
         problem = _fault(name, plugin)
-    except Exception as error:  # noqa: BLE001  # whatever a foreign module does wrong, Kvit goes on
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a foreign module does wrong, Kvit goes on
         return Listing(name=name, plugin=None, problem=f"{type(error).__name__}: {error}")
     return Listing(name=name, plugin=None if problem else plugin, problem=problem)
 
@@ -89,4 +91,8 @@ def _fault(name: str, plugin: Any) -> str:
         return f"It needs a newer Kvit (plugin API {plugin.api}, this one has {API_VERSION})."
     if not dataclasses.is_dataclass(plugin.Config):
         return "Its Config is not a dataclass."
+    kinds = typing.get_type_hints(plugin.Config)
+    strange = [item.name for item in dataclasses.fields(plugin.Config) if kinds[item.name] not in _KINDS]
+    if strange:
+        return f"Its Config can hold Secret, str, int and bool; {', '.join(strange)} is something else."
     return ""

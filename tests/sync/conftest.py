@@ -1,0 +1,47 @@
+"""A pretend bank, invented plugins and worker processes for the tests of the sync platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
+
+import pytest
+
+from kvit.sync import configuring, registry
+from tests.banks.fio import FioBank, running_fio_bank
+from tests.sync.installation import Installation, installation_at, today
+
+
+@pytest.fixture(scope="module")
+def fio_process() -> Iterator[FioBank]:
+    with running_fio_bank() as bank:
+        yield bank
+
+
+@pytest.fixture
+def bank(fio_process: FioBank) -> FioBank:
+    """A Fio bank with one empty account and no interval, on the real day."""
+    fio_process.load(today=today(), interval_seconds=0)
+    return fio_process
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Install plugins by entry points written as `name="module:attribute"`; the real ones stay."""
+
+    def install(**invented: str) -> None:
+        found = [EntryPoint(name, value, registry.GROUP) for name, value in invented.items()]
+        real = tuple(entry_points(group=registry.GROUP))
+        monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([*real, *found]))
+        registry.catalogue.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    registry.catalogue.cache_clear()
+    configuring.config_fields.cache_clear()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, transactional_db: None) -> Installation:
+    return installation_at(tmp_path)
