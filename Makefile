@@ -46,7 +46,7 @@ docs: setup ## docs name every setting, command and error; links lead somewhere;
 fmt: setup ## format the code and the templates
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format -q .
-	@git ls-files -z 'src/*.html' | xargs -0 $(BIN)/djade --target-version 6.1
+	@git ls-files -z 'src/*.html' | xargs -0 $(BIN)/djade --target-version 6.1 || true
 
 messages: setup ## collect the texts of code and templates into the catalogues and compile them
 	@$(BIN)/python -m scripts.messages

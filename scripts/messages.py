@@ -1,8 +1,9 @@
 """Collect every text a person may see into the Czech catalogue, and compile it.
 
 Texts are English in the code. They come from gettext calls, from templates, from the messages of errors
-(the first text given to a class of the error tree, or its docstring), from the reasons of matching, and from
-what plugins say about themselves and their fields. GNU gettext is not needed.
+(the first text given to a class of the error tree, or its docstring, or the table of files that are no
+statements), from the reasons of matching, and from what plugins say about themselves and their fields.
+GNU gettext is not needed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import ast
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import django
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_python
+from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 from django.conf import settings
 
@@ -38,25 +40,41 @@ msgstr ""
 
 """
 
-type Message = str | tuple[str, ...]
-
 _SINGULAR: Final = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 _PLURAL: Final = {"ngettext", "ngettext_lazy"}
+_IN_CONTEXT: Final = {"pgettext", "pgettext_lazy"}
+_PLURAL_IN_CONTEXT: Final = {"npgettext", "npgettext_lazy"}
+_CALLS: Final = _SINGULAR | _PLURAL | _IN_CONTEXT | _PLURAL_IN_CONTEXT
 _IN_TEMPLATES: Final = {
     "gettext": None,
     "gettext_noop": None,
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
+    "npgettext": ((1, "c"), 2, 3),
     "_": None,
 }
 _SAID_BY_PLUGINS: Final = {"title", "description"}
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Text:
+    """One English text as gettext knows it."""
+
+    one: str
+    many: str = ""
+    """The plural; empty where the text has none."""
+    context: str = ""
+    """What tells the text apart from the same one elsewhere; mostly empty."""
+
+    @property
+    def message(self) -> str | tuple[str, str]:
+        """Return the text as a catalogue writes it."""
+        return (self.one, self.many) if self.many else self.one
+
+
 def main() -> int:
     catalogue = merged()
-    with CATALOGUE.open("wb") as file:
-        file.write(HEADER.encode())
-        write_po(file, catalogue, width=100, sort_output=True, no_location=True, omit_header=True)
+    CATALOGUE.write_bytes(written(catalogue))
     compile_catalogs(ROOT)
     missing = untranslated(catalogue)
     for message in missing:
@@ -70,10 +88,19 @@ def merged() -> Catalog:
     with CATALOGUE.open("rb") as file:
         known = read_po(file, locale="cs")
     fresh = Catalog(locale="cs", fuzzy=False)
-    for message in sorted(set(texts()), key=lambda text: (text,) if isinstance(text, str) else text):
-        old = known.get(message)
-        fresh.add(message, old.string if old else None)
+    for text in sorted(set(texts())):
+        context = text.context or None
+        old = known.get(text.message, context)
+        fresh.add(text.message, old.string if old else None, context=context)
     return fresh
+
+
+def written(catalogue: Catalog) -> bytes:
+    """Return the catalogue as its file holds it."""
+    file = io.BytesIO(HEADER.encode())
+    file.seek(0, io.SEEK_END)
+    write_po(file, catalogue, width=100, sort_output=True, no_location=True, omit_header=True)
+    return file.getvalue()
 
 
 def untranslated(catalogue: Catalog) -> list[str]:
@@ -85,7 +112,7 @@ def untranslated(catalogue: Catalog) -> list[str]:
     ]
 
 
-def texts() -> Iterator[Message]:
+def texts() -> Iterator[Text]:
     """Every text of the product, in English."""
     errors = set(_error_classes())
     for path in sorted(SOURCE.rglob("*.py")):
@@ -102,37 +129,68 @@ def _error_classes() -> Iterator[str]:
                 yield node.name
 
 
-def _texts_of_module(tree: ast.Module, errors: set[str]) -> Iterator[Message]:
+def _texts_of_module(tree: ast.Module, errors: set[str]) -> Iterator[Text]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
                 yield from _texts_of_call(node, name, errors)
             case ast.ClassDef(name=name) if name in errors:
-                yield " ".join((ast.get_docstring(node) or "").split())
+                yield Text(" ".join((ast.get_docstring(node) or "").split()))
             case ast.ClassDef(bases=[*_, ast.Subscript(value=ast.Name(id="Plugin"))]):
                 yield from _texts_of_plugin(node)
             case ast.AnnAssign(target=ast.Name(id="WORDS"), value=ast.Dict(values=values)):
-                yield from filter(None, map(_text, values))
+                yield from map(Text, filter(None, map(_text, values)))
+            case ast.Assign(targets=[ast.Name(id="_KNOWN_STRANGERS")], value=table):
+                yield from map(Text, filter(None, map(_text, _expressions(table))))
 
 
-def _texts_of_call(call: ast.Call, name: str, errors: set[str]) -> Iterator[Message]:
+def _texts_of_call(call: ast.Call, name: str, errors: set[str]) -> Iterator[Text]:
     given = [_text(argument) for argument in call.args]
-    if name in _PLURAL and len(given) >= 2 and given[0] and given[1]:
-        yield (given[0], given[1])
-    elif name in _SINGULAR and given and given[0]:
-        yield given[0]
+    if name in _CALLS:
+        yield from _text_of_gettext(name, given)
     elif name in errors:
-        yield from filter(None, given[:2])
+        yield from map(Text, filter(None, given[:2]))
     elif name == "field":
-        yield from filter(None, given[:1])
-        yield from filter(None, (_text(word.value) for word in call.keywords if word.arg == "help"))
+        yield from map(Text, filter(None, given[:1]))
+        yield from map(
+            Text, filter(None, (_text(word.value) for word in call.keywords if word.arg == "help"))
+        )
 
 
-def _texts_of_plugin(node: ast.ClassDef) -> Iterator[Message]:
+def _text_of_gettext(name: str, given: Sequence[str | None]) -> Iterator[Text]:
+    """The text of a call of gettext by its arguments; none where the text is not written there."""
+    match [name, *given]:
+        case [_, str(one), *_] if name in _SINGULAR:
+            yield Text(one)
+        case [_, str(one), str(many), *_] if name in _PLURAL:
+            yield Text(one, many)
+        case [_, str(context), str(one), *_] if name in _IN_CONTEXT:
+            yield Text(one, context=context)
+        case [_, str(context), str(one), str(many), *_] if name in _PLURAL_IN_CONTEXT:
+            yield Text(one, many, context)
+
+
+def _texts_of_plugin(node: ast.ClassDef) -> Iterator[Text]:
     for statement in node.body:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in _SAID_BY_PLUGINS:
-                yield from filter(None, [_text(value)])
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                given = [(name, value)]
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                given = [
+                    (one.id, value)
+                    for one, value in zip(names, values, strict=True)
+                    if isinstance(one, ast.Name)
+                ]
+            case _:
+                given = []
+        for name, value in given:
+            text = _text(value)
+            if name in _SAID_BY_PLUGINS and text:
+                yield Text(text)
+
+
+def _expressions(node: ast.expr) -> Iterator[ast.expr]:
+    return (part for part in ast.walk(node) if isinstance(part, ast.expr))
 
 
 def _text(node: ast.expr) -> str | None:
@@ -140,15 +198,13 @@ def _text(node: ast.expr) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _texts_of_template(path: Path) -> Iterator[Message]:
+def _texts_of_template(path: Path) -> Iterator[Text]:
     from django.utils.translation.template import templatize
 
     code = templatize(path.read_text(encoding="utf-8"), origin=str(path))
-    for _, _, message, _ in extract_python(io.BytesIO(code.encode()), _IN_TEMPLATES, [], {}):
-        if isinstance(message, str):
-            yield message
-        else:
-            yield tuple(part for part in message if part)
+    for _, message, _, context in extract("python", io.BytesIO(code.encode()), keywords=_IN_TEMPLATES):
+        one, many = (message, "") if isinstance(message, str) else message
+        yield Text(one, many, context or "")
 
 
 if __name__ == "__main__":

@@ -40,10 +40,8 @@ def test_posting_stores_every_field_as_given(organization: Organization) -> None
     )
     assert post(an_account(organization), [movement]) == Posted(created=1)
     row = MoneyTransaction.objects.get()
-    stored = Movement(
-        *(getattr(row, name) for name in Movement._fields[:-1]),
-        raw=posting.raw_record(row, key_ring(organization)),
-    )
+    values = [getattr(row, name) for name in Movement._fields[:-1]]
+    stored = Movement._make([*values, posting.raw_record(row, key_ring(organization))])
     assert stored == movement
     assert row.type == "expense"
     assert row.counterparty_bank == "0800"

@@ -236,7 +236,7 @@ def test_a_refused_file_is_named_after_the_others_were_read(
         handed(camt(ntry("A", "10.00")), data, camt(ntry("B", "20.00")))
     )
     items: list[Item] = []
-    with pytest.raises(PluginError) as raised:  # noqa: PT012  # what came before the error counts
+    with pytest.raises(PluginError) as raised:  # what came before the error counts
         for item in source:
             items.append(item)  # noqa: PERF402  # `extend` promises nothing where the source raises
 

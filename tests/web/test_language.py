@@ -51,6 +51,7 @@ def test_every_kind_of_text_is_found() -> None:
     assert messages.Text("Draft saved.") in found  # a call of gettext
     assert messages.Text("name", context="of a person") in found
     assert messages.Text("The credentials were refused. Enter them again.") in found  # an error's docstring
+    assert messages.Text("This is a ZIP archive. Unpack it and upload the statement inside.") in found
     assert messages.Text("same variable symbol") in found  # a reason of matching
     assert messages.Text("Fio asks for 30.") in found  # the help of a plugin's field
     assert messages.Text("Demo bank") in found  # the title of a plugin
@@ -159,6 +160,20 @@ def test_pages_speak_one_language(client: Client, personas: Personas, language: 
         spoken = set(_spoken(response.text))
         assert spoken.issuperset(NAVIGATION[language]), page
         assert spoken & foreign == set(), page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "headings"),
+    [("cs", "\ufeffZaúčtováno;Vlastní účet;Částka;"), ("en", "\ufeffBooked on,Own account,Amount,")],
+)
+def test_an_export_is_in_the_readers_language(
+    client: Client, personas: Personas, language: str, headings: str
+) -> None:
+    User.objects.filter(pk=personas.owner.pk).update(language=language)
+    client.force_login(personas.owner)
+    response = client.get("/transactions/export.csv")
+    assert response.getvalue().decode().startswith(headings)
 
 
 @pytest.mark.django_db
