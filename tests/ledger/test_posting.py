@@ -172,6 +172,13 @@ def test_posting_outside_a_transaction_is_refused() -> None:
         posting.post(account, "s", [a_movement()], actor=SYSTEM, keys=key_ring(account.organization))
 
 
+def test_a_raw_record_that_is_no_json_is_kept_as_text(organization: Organization) -> None:
+    row = a_payment(an_account(organization), raw={"odd": {1, 2}, "half": "\ud800"})
+    kept = posting.raw_record(row, key_ring(organization))
+    assert "odd" in kept
+    assert "ud800" in kept
+
+
 def test_a_raw_payload_moved_to_another_row_does_not_open(organization: Organization) -> None:
     account = an_account(organization)
     first, second = a_payment(account), a_payment(account)
@@ -228,6 +235,7 @@ def test_counts_add_up_and_order_of_batches_keeps_each_movement_once(
         ("value_on", "tomorrow"),
         ("status", "perhaps"),
         ("message", None),
+        ("message", "half a letter: \ud800"),
     ],
 )
 def test_a_record_that_does_not_hold_together_names_its_field(field: str, value: object) -> None:

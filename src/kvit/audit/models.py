@@ -22,7 +22,7 @@ class AuditEntry(models.Model):
         Organization, models.CASCADE, related_name="audit_entries", db_index=False, db_constraint=False
     )
     at = models.DateTimeField()
-    actor = models.CharField(max_length=120)
+    actor = models.CharField(max_length=300)
     """`user:EMAIL`, `plugin:NAME@VERSION`, `command` or `system`."""
     run_id = models.BigIntegerField(null=True)
     request_id = models.CharField(max_length=36, blank=True)

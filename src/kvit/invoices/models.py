@@ -296,7 +296,7 @@ class Settlement(models.Model):
     settled_on = models.DateField()
     decision_id = models.BigIntegerField(null=True)
     voids = models.OneToOneField("self", models.PROTECT, null=True, related_name="voided_by")
-    created_by = models.CharField(max_length=120)
+    created_by = models.CharField(max_length=300)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

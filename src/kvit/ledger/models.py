@@ -160,7 +160,7 @@ class TransactionConflict(models.Model):
     booked_on = models.DateField()
     created_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
-    resolved_by = models.CharField(max_length=120, blank=True)
+    resolved_by = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [

@@ -88,7 +88,17 @@ def _text(value: object) -> str:
     """Trim; a NUL cannot be stored by PostgreSQL and means nothing in a bank's text."""
     if not isinstance(value, str):
         raise RecordError("A text field holds something else than text.")
+    if not value.isascii() and _has_lone_surrogate(value):
+        raise RecordError("A text field holds characters that are none.")
     return value.replace("\x00", "").strip()
+
+
+def _has_lone_surrogate(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _day(value: date | str, field: str) -> date:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -248,7 +248,7 @@ class _Wave:
             run_id=self.values["run"],
             created_at=self.now,
         )
-        plain = zlib.compress(msgspec.json.encode(records, enc_hook=repr), _FAST)
+        plain = zlib.compress(_as_json(records), _FAST)
         payload.sealed = self.keys.seal(plain, _place(payload))
         payload.save(force_insert=True)
         return payload.pk
@@ -317,6 +317,14 @@ class _Wave:
     def _drop(self) -> None:
         self.cursor.execute("DROP TABLE IF EXISTS posting_stage")
         self.cursor.execute("DROP TABLE IF EXISTS posting_diff")
+
+
+def _as_json(records: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Write the source's records; what JSON cannot hold is written as Python shows it."""
+    try:
+        return msgspec.json.encode(records, enc_hook=repr)
+    except (TypeError, ValueError):
+        return msgspec.json.encode({position: repr(raw) for position, raw in records.items()})
 
 
 def _changes(counts: Posted) -> int:

@@ -50,11 +50,11 @@ class Decision(models.Model):
     """Reasons `{"code", "values"}` (see kernel.matching.explain)."""
     candidates = models.JSONField(default=list)
     """`{"invoice", "for", "against"}`, the best first."""
-    actor = models.CharField(max_length=120)
+    actor = models.CharField(max_length=300)
     run_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
     undone_at = models.DateTimeField(null=True)
-    undone_by = models.CharField(max_length=120, blank=True)
+    undone_by = models.CharField(max_length=300, blank=True)
 
     objects: ClassVar[models.Manager[Decision]] = models.Manager.from_queryset(DecisionQuerySet)()
 
@@ -87,7 +87,7 @@ class Rejection(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="rejections")
     transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="rejections")
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="rejections")
-    created_by = models.CharField(max_length=120)
+    created_by = models.CharField(max_length=300)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

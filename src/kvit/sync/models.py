@@ -84,7 +84,7 @@ class SyncHistory(models.Model):
     connection = models.ForeignKey(PluginConfiguration, models.CASCADE, related_name="runs")
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
     trigger = models.CharField(max_length=8, choices=Trigger)
-    requested_by = models.CharField(max_length=120)
+    requested_by = models.CharField(max_length=300)
     plugin_version = models.CharField(max_length=40, blank=True)
     not_before = models.DateTimeField(null=True)
     """Where the source asked to wait, the moment of the next try."""
