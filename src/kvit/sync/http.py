@@ -22,6 +22,9 @@ LARGEST_ANSWER_BYTES: Final = 256 * 1024 * 1024
 DEFAULT_WAIT: Final = timedelta(minutes=1)
 LONGEST_WAIT_SECONDS: Final = 24 * 3600
 
+_OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that describe the body as it travelled, not as it is given to a plugin."""
+
 
 class Turnstile(Protocol):
     """Lets one request through a gate at a time, across processes."""
@@ -47,7 +50,7 @@ class HttpClient:
         transport: httpx.BaseTransport | None = None,
         largest_answer_bytes: int = LARGEST_ANSWER_BYTES,
     ) -> None:
-        """Call `before_request` before each request: it refuses, or renews the run's lease."""
+        """Call `before_request` before each request and while reading: it refuses, or renews the lease."""
         self._redactor = redactor
         self._turnstile = turnstile
         self._before_request = before_request
@@ -119,11 +122,11 @@ class HttpClient:
         """Send and read the whole answer; nothing raised here names the URL, for it may hold a token."""
         host = request.url.host
         try:
-            response = self._client.send(request, auth=auth, stream=True)
+            stream = self._client.send(request, auth=auth, stream=True)
             try:
-                self._read(response)
+                response = self._read(stream)
             finally:
-                response.close()
+                stream.close()
         except httpx.TimeoutException:
             raise Temporary("{host} did not answer in time.", host=host) from None
         except httpx.ConnectError:
@@ -147,15 +150,18 @@ class HttpClient:
         )
         return response
 
-    def _read(self, response: httpx.Response) -> None:
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            if size > self._largest_answer_bytes:
-                raise Temporary("The answer of {host} is too large to read.", host=response.url.host)
-            chunks.append(chunk)
-        response._content = b"".join(chunks)  # what httpx's own `read` does, with a limit
+    def _read(self, stream: httpx.Response) -> httpx.Response:
+        """Return the answer with its whole body, decoded; a slow one renews the run's lease meanwhile."""
+        body = bytearray()
+        for chunk in stream.iter_bytes():
+            self._before_request()
+            body += chunk
+            if len(body) > self._largest_answer_bytes:
+                raise Temporary("The answer of {host} is too large to read.", host=stream.url.host)
+        headers = [(name, value) for name, value in stream.headers.multi_items() if name not in _OF_THE_WIRE]
+        return httpx.Response(
+            stream.status_code, headers=headers, content=bytes(body), request=stream.request
+        )
 
 
 def raise_for_status(response: httpx.Response) -> None:
