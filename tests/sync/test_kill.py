@@ -35,23 +35,23 @@ from tests.sync.installation import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KILLS = 20
 CHUNK = 40
 INVOICES = 20
 
 
-def test_twenty_kills_lose_double_and_alter_nothing(bank: FioBank, installation: Installation) -> None:
+@pytest.mark.parametrize("kills", [20, pytest.param(150, marks=pytest.mark.soak)])
+def test_kills_lose_double_and_alter_nothing(bank: FioBank, installation: Installation, kills: int) -> None:
     seed = int(os.environ.get("KVIT_TEST_SEED", "") or random.SystemRandom().randrange(10**6))
     print(f"KVIT_TEST_SEED={seed}")  # noqa: T201  # shown where the test fails
     dice = random.Random(seed)
     organization = an_organization()
-    chunks = movements_in_chunks(seed)
+    chunks = movements_in_chunks(seed, kills)
     connection = slowed_connection(organization, bank)
     client = a_client(organization)
     for number in range(INVOICES):
         an_invoice(client, "1210.00 CZK", symbol=f"{777_000 + number}")
     landed: Counter[str] = Counter()
-    for number in range(KILLS):
+    for number in range(kills):
         bank.add(*chunks[number])
         bank.fail(*[Fault(kind="slow", seconds=dice.uniform(0, 0.1)) for _ in range(4)])
         requested(connection)
@@ -60,17 +60,17 @@ def test_twenty_kills_lose_double_and_alter_nothing(bank: FioBank, installation:
             worker.kill()
         landed[phase(connection)] += 1
     print(f"kills landed: {dict(landed)}")  # noqa: T201
-    bank.add(*chunks[KILLS])
+    bank.add(*chunks[kills])
     finish(connection, installation)
-    assert landed["running"] >= KILLS // 4
+    assert landed["running"] >= kills // 4
     assert_nothing_lost_or_doubled(organization, bank)
     assert_settled_at_most_once(organization)
 
 
-def movements_in_chunks(seed: int) -> list[list[Movement]]:
+def movements_in_chunks(seed: int, kills: int) -> list[list[Movement]]:
     """The history first, then what is booked while the worker is being killed; some of it pays invoices."""
     early = generated(seed=seed, count=640, last_day=today() - timedelta(days=10), days=70)
-    late = generated(seed=seed + 1, count=KILLS * CHUNK, last_day=today(), days=10, first_id=27_000_000_001)
+    late = generated(seed=seed + 1, count=kills * CHUNK, last_day=today(), days=10, first_id=27_000_000_001)
     chunks = [early, *(late[at : at + CHUNK] for at in range(0, len(late), CHUNK))]
     for number in range(INVOICES):
         paid = movement(
