@@ -2,14 +2,14 @@
 
 The peer stores the same columns with `update_or_create`, row by row in one transaction and without audit; it
 is measured on its first rows only, since it would take minutes. The limit is one statement that writes the
-same columns into a table without keys, indexes or audit: `executemany` on SQLite, COPY on PostgreSQL.
+same columns into a table without keys, indexes or audit: `executemany`, and on PostgreSQL COPY as well.
 """
 
 from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
@@ -23,6 +23,8 @@ from benchmarks.measuring import report, seconds
 
 MOVEMENTS = 100_000
 PEER_ROWS = 2_000
+type Writer = Callable[[Any, Sequence[str], Sequence[tuple[Any, ...]]], None]
+
 SOURCE = "bench:CZ6508000000192000145399"
 
 
@@ -30,7 +32,9 @@ def main(database: str, prefix: str) -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     bench = Bench()
-    limit = bench.bare_insert()
+    limits = {"executemany INSERT": bench.bare_insert(_write_many)}
+    if connection.vendor == "postgresql":
+        limits["COPY"] = bench.bare_insert(_write_copy)
     peer_load, peer_same = bench.per_row()
     rounds = {
         "load": (bench.post(bench.movements, created=MOVEMENTS), peer_load),
@@ -38,15 +42,17 @@ def main(database: str, prefix: str) -> None:
         "changed": (bench.post(bench.changed(), created=0), None),
     }
     for name, (rate, peer_rate) in rounds.items():
-        if f"{database}.{name}".startswith(prefix) or database.startswith(prefix):
+        if not (f"{database}.{name}".startswith(prefix) or database.startswith(prefix)):
+            continue
+        for limit, limit_rate in limits.items():
             report(
                 f"{database}.{name}",
                 rate,
                 unit="movements/s",
                 peer="Django update_or_create per row" if peer_rate else None,
                 peer_value=peer_rate,
-                limit="COPY" if connection.vendor == "postgresql" else "executemany INSERT",
-                limit_value=limit,
+                limit=limit,
+                limit_value=limit_rate,
             )
 
 
@@ -83,7 +89,8 @@ class Bench:
             for at, movement in enumerate(self.movements)
         ]
 
-    def bare_insert(self) -> float:
+    def bare_insert(self, write: Writer) -> float:
+        """Rows a second of a table without keys."""
         columns = self.movements[0]._fields[:-1]
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TABLE bench_limit ({', '.join(_column(name) for name in columns)})")
@@ -94,7 +101,7 @@ class Bench:
 
             def act() -> None:
                 with transaction.atomic():
-                    _write(cursor, columns, rows)
+                    write(cursor, columns, rows)
 
             rate = len(rows) / seconds(act)
             cursor.execute("DROP TABLE bench_limit")
@@ -131,14 +138,15 @@ def _column(name: str) -> str:
     return f"{name} {'bigint' if name == 'amount_minor' else 'text'}"
 
 
-def _write(cursor: Any, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    if connection.vendor == "postgresql":
-        with cursor.copy(f"COPY bench_limit ({', '.join(columns)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-    else:
-        marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f"INSERT INTO bench_limit ({', '.join(columns)}) VALUES ({marks})", rows)
+def _write_copy(cursor: Any, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    with cursor.copy(f"COPY bench_limit ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _write_many(cursor: Any, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    marks = ", ".join(["%s"] * len(columns))
+    cursor.executemany(f"INSERT INTO bench_limit ({', '.join(columns)}) VALUES ({marks})", rows)
 
 
 def _movements(count: int) -> Iterator[Any]:

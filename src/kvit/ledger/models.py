@@ -82,7 +82,8 @@ class MoneyTransaction(models.Model):
         Organization, models.CASCADE, related_name="transactions", db_index=False, db_constraint=False
     )
     """The account's; its own foreign key would be checked a second time for every posted row."""
-    account = models.ForeignKey(BankAccount, models.PROTECT, related_name="transactions")
+    account = models.ForeignKey(BankAccount, models.PROTECT, related_name="transactions", db_index=False)
+    """Without an index of its own: few accounts have many movements each, and lists go by day."""
     source = models.CharField(max_length=255)
     """Who minted the external id: plugin and its account, such as `fio:CZ79…`."""
     external_id = models.CharField(max_length=255)
