@@ -23,9 +23,7 @@ def carry_out(
         held,
         patience=patience,
         should_stop=should_stop,
-        before_ending=lambda: reconcile(
-            held.run.organization, actor=Actor(name="system", run_id=held.run.pk)
-        ),
+        before_ending=lambda: _match(held),
     )
 
 
@@ -33,3 +31,9 @@ def issue(invoice: Invoice, on: date, *, actor: Actor) -> None:
     """Issue a draft, then look whether its money has come already. Raises Stale or Refused."""
     invoice.issue(on, actor=actor)
     reconcile(invoice.organization)
+
+
+def _match(held: Claim) -> None:
+    """Match what the run brought, keeping the run meanwhile."""
+    actor = Actor(name="system", run_id=held.run.pk)
+    reconcile(held.run.organization, actor=actor, between=held.beat)

@@ -22,10 +22,12 @@ from tests.factories import (
     TODAY,
     a_client,
     a_draft,
+    a_movement,
     a_payment,
     an_account,
     an_invoice,
     an_organization,
+    post,
 )
 
 OWNER = Actor(name="user:owner@example.com")
@@ -256,6 +258,35 @@ def test_adding_unrelated_invoices_never_makes_a_match(organization: Organizatio
     reconcile(organization)
     assert not Settlement.objects.exists()
     assert {current(row).port for row in rows} == {"none"}
+
+
+def test_many_waiting_movements_have_one_current_decision_each(organization: Organization) -> None:
+    account = an_account(organization)
+    post(account, [a_movement(f"{number}") for number in range(1100)])
+    assert reconcile(organization).waiting == 1100
+    invoice = an_invoice(a_client(organization))
+    assert reconcile(organization).waiting == 1100
+    current_ones = Decision.objects.current()
+    assert current_ones.count() == 1100
+    assert current_ones.filter(sequence=2).count() == 1100
+    assert {row.candidates[0]["invoice"] for row in current_ones} == {invoice.pk}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_decisions_made_at_once_are_made_once() -> None:
+    organization = an_organization()
+    post(an_account(organization), [a_movement(f"{number}") for number in range(300)])
+
+    def act(_: int) -> int:
+        try:
+            return reconcile(organization).waiting
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(act, range(3))) == [300, 300, 300]
+    assert Decision.objects.current().count() == 300
+    assert Decision.objects.count() == 300
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -77,8 +77,13 @@ class Decision(models.Model):
     def __str__(self) -> str:
         return f"{self.transaction}: {self.port}"
 
-    def says_the_same(self, port: str, because: list[Any], candidates: list[Any]) -> bool:
-        return self.port == port and self.because == because and self.candidates == candidates
+    def says_the_same_as(self, other: Decision | None) -> bool:
+        """Whether the other one concluded the same for the same reasons."""
+        return other is not None and (self.port, self.because, self.candidates) == (
+            other.port,
+            other.because,
+            other.candidates,
+        )
 
 
 class Rejection(models.Model):

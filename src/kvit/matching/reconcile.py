@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import batched
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.utils import timezone
 
 from kvit.audit.recording import SYSTEM, Actor
@@ -21,6 +22,8 @@ from kvit.matching.models import Decision, Rejection
 from kvit.users.models import Organization
 from kvit.work.models import PayerAccount
 
+CHUNK_MOVEMENTS: Final = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
@@ -30,22 +33,29 @@ class Reconciled:
     waiting: int
 
 
-def reconcile(organization: Organization, *, actor: Actor = SYSTEM) -> Reconciled:
+def reconcile(
+    organization: Organization, *, actor: Actor = SYSTEM, between: Callable[[], object] = lambda: None
+) -> Reconciled:
     """Decide about every booked incoming movement with money left that no person has decided about.
 
-    Settles the certain ones, each in its own transaction. Running it again changes nothing; two at once
-    settle nothing twice, since the slower one finds its rows changed and leaves them to the next pass.
+    Settles the certain ones, each in its own transaction, and stores the rest in chunks; `between` is called
+    after each few hundred movements, outside any transaction of this function. Running it again changes
+    nothing; two at once settle nothing twice, since the slower one finds its rows changed and leaves them
+    to the next pass.
     """
     index = _index(organization)
     settled = waiting = 0
-    for row, current in _undecided(organization):
-        verdict = kernel.decide(_payment(row), index)
-        if verdict.port is kernel.Port.AUTO and _settle(row, verdict, actor):
-            settled += 1
-            _advance(index, row, verdict)
-        else:
-            waiting += 1
-            _keep(row, current, verdict, actor)
+    for chunk in batched(_undecided(organization), CHUNK_MOVEMENTS):
+        undecided = []
+        for row, current in chunk:
+            verdict = kernel.decide(_payment(row), index)
+            if verdict.port is kernel.Port.AUTO:
+                settled += _settle(row, verdict, actor, index)
+            else:
+                undecided.append((row, current, verdict))
+        _keep(undecided, actor)
+        waiting += len(undecided)
+        between()
     return Reconciled(settled=settled, waiting=waiting)
 
 
@@ -56,7 +66,6 @@ def append_decision(
     actor: Actor,
     tier: str = "",
     because: Iterable[kernel.Reason] = (),
-    candidates: Iterable[kernel.Candidate] = (),
 ) -> Decision:
     """Make this the current decision about a movement. Raises Stale where another was made just now."""
     try:
@@ -70,7 +79,6 @@ def append_decision(
                 port=port,
                 tier=tier,
                 because=[_plain(reason) for reason in because],
-                candidates=[_plain_candidate(candidate) for candidate in candidates],
                 actor=actor.name,
                 run_id=actor.run_id,
                 created_at=timezone.now(),
@@ -149,7 +157,7 @@ def _invoice(row: Invoice) -> kernel.Invoice:
     )
 
 
-def _settle(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor) -> bool:
+def _settle(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor, index: kernel.Index) -> bool:
     """Apply an automatic verdict; an automatic decision is not a trusted one and passes the same guards."""
     try:
         with transaction.atomic():
@@ -162,29 +170,50 @@ def _settle(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor) -> boo
                 learn_payer(invoice, row, decision, PayerAccount.Provenance.AUTO)
     except Refused:
         return False
-    return True
-
-
-def _advance(index: kernel.Index, row: MoneyTransaction, verdict: kernel.Verdict) -> None:
     for settle in verdict.settle:
         index.settle(settle)
         index.learn(row.counterparty_account, index.client_of(settle.invoice_id))
+    return True
 
 
-def _keep(row: MoneyTransaction, current: Decision | None, verdict: kernel.Verdict, actor: Actor) -> None:
-    """Store a verdict that waits for a person, unless the current decision says the same."""
-    because = [_plain(reason) for reason in verdict.because]
-    candidates = [_plain_candidate(candidate) for candidate in verdict.candidates]
-    if verdict.port is kernel.Port.AUTO:
-        return
-    if current is not None and current.says_the_same(verdict.port, because, candidates):
-        return
+def _keep(verdicts: Iterable[tuple[MoneyTransaction, Decision | None, kernel.Verdict]], actor: Actor) -> None:
+    """Store verdicts that wait for a person, but for those whose current decision says the same.
+
+    Where somebody decided about a movement since it was read, that decision stands.
+    """
+    news = {
+        row.pk: (current.pk if current else None, decision)
+        for row, current, verdict in verdicts
+        if not (decision := _decision(row, verdict, actor)).says_the_same_as(current)
+    }
+    earlier = Decision.objects.filter(transaction__in=news)
     try:
-        append_decision(
-            row, verdict.port, actor=actor, because=verdict.because, candidates=verdict.candidates
-        )
-    except Stale:
-        return
+        with transaction.atomic():
+            standing = dict(earlier.current().values_list("transaction", "pk"))
+            last = dict(earlier.values_list("transaction").annotate(Max("sequence")).order_by())
+            fresh = [decision for pk, (seen, decision) in news.items() if standing.get(pk) == seen]
+            for decision in fresh:
+                decision.sequence = last.get(decision.transaction_id, 0) + 1
+            earlier.current().filter(transaction__in=[one.transaction_id for one in fresh]).update(
+                is_current=False
+            )
+            Decision.objects.bulk_create(fresh)
+    except IntegrityError:
+        return  # somebody decides about one of them at this moment; the next pass sees that
+
+
+def _decision(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor) -> Decision:
+    return Decision(
+        organization_id=row.organization_id,
+        transaction=row,
+        sequence=1,
+        port=verdict.port,
+        because=[_plain(reason) for reason in verdict.because],
+        candidates=[_plain_candidate(candidate) for candidate in verdict.candidates],
+        actor=actor.name,
+        run_id=actor.run_id,
+        created_at=timezone.now(),
+    )
 
 
 def _plain(reason: kernel.Reason) -> dict[str, Any]:
