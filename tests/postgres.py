@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+import psycopg
 
 
 class PostgresMissing(Exception):
@@ -76,6 +79,25 @@ def running_postgres(**settings: str) -> Iterator[str]:
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def fresh_database(*, like: str = "") -> Iterator[str]:
+    """A database of its own on the suite's server, empty or like another one; its URL, or "" on SQLite."""
+    server = os.environ.get("KVIT_TEST_DATABASE_URL", "")
+    if not server:
+        yield ""
+        return
+    name = f"kvit_{uuid4().hex[:12]}"
+    origin = f" TEMPLATE {_name_of(like)}" if like else ""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}{origin}".encode())
+        yield server.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _name_of(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def _plain_user() -> pwd.struct_passwd | None:

@@ -8,17 +8,15 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.banks.fio import FioBank, running_fio_bank
 from tests.commands import PASSWORD, Kvit
+from tests.postgres import fresh_database
 
 EMAIL = "eva@example.com"
 
@@ -50,7 +48,7 @@ def bank() -> Iterator[FioBank]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """`kvit serve` on a fresh installation with one owner, on the database of this run of the suite."""
-    with _fresh_database() as url:
+    with fresh_database() as url:
         kvit = Kvit(tmp_path / "data", {"KVIT_DATABASE_URL": url} if url else {})
         kvit.ok("migrate")
         kvit.add_organization()
@@ -79,20 +77,6 @@ def sign_in(page: Page, password: str = PASSWORD) -> None:
     page.get_by_label("E-mail").fill(EMAIL)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-
-
-@contextmanager
-def _fresh_database() -> Iterator[str]:
-    """A new database on the suite's PostgreSQL, dropped afterwards; nothing on SQLite."""
-    server = os.environ.get("KVIT_TEST_DATABASE_URL", "")
-    if not server:
-        yield ""
-        return
-    name = f"kvit_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        yield server.replace("/postgres?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _free_port() -> int:

@@ -48,7 +48,3 @@ def test_a_lost_bank_file_is_made_again_without_doubling_anything(fresh: Kvit) -
     made = numbers(fresh.ok("demo"))
     (fresh.folder / "demo" / "bank.json").unlink()
     assert numbers(fresh.ok("demo")) == made | {"created": 0}
-
-
-def test_the_demo_is_made_on_postgresql(fresh: Kvit, postgres_url: str) -> None:
-    check_demo(Kvit(fresh.folder, {"KVIT_DATABASE_URL": postgres_url}))

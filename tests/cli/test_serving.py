@@ -107,6 +107,7 @@ def test_production_pages_wait_for_migrations(fresh: Kvit) -> None:
     production = Kvit(
         fresh.folder,
         {
+            **fresh.env,
             "KVIT_ENV": "production",
             "KVIT_SECRET_KEY": "x" * 50,
             "KVIT_ALLOWED_HOSTS": "kvit.example",
