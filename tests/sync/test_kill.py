@@ -46,7 +46,7 @@ def test_kills_lose_double_and_alter_nothing(bank: FioBank, installation: Instal
     dice = random.Random(seed)
     organization = an_organization()
     chunks = movements_in_chunks(seed, kills)
-    connection = slowed_connection(organization, bank)
+    connection = slowed_connection(organization, bank, kills)
     client = a_client(organization)
     for number in range(INVOICES):
         an_invoice(client, "1210.00 CZK", symbol=f"{777_000 + number}")
@@ -70,10 +70,7 @@ def test_kills_lose_double_and_alter_nothing(bank: FioBank, installation: Instal
 def movements_in_chunks(seed: int, kills: int) -> list[list[Movement]]:
     """The history first, then what is booked while the worker is being killed; some of it pays invoices."""
     early = generated(seed=seed, count=640, last_day=today() - timedelta(days=10), days=70)
-    late_days = max(10, kills // 2)  # no single day holds more than the bank gives in one answer
-    late = generated(
-        seed=seed + 1, count=kills * CHUNK, last_day=today(), days=late_days, first_id=27_000_000_001
-    )
+    late = generated(seed=seed + 1, count=kills * CHUNK, last_day=today(), days=10, first_id=27_000_000_001)
     chunks = [early, *(late[at : at + CHUNK] for at in range(0, len(late), CHUNK))]
     for number in range(INVOICES):
         paid = movement(
@@ -83,10 +80,10 @@ def movements_in_chunks(seed: int, kills: int) -> list[list[Movement]]:
     return chunks
 
 
-def slowed_connection(organization: Organization, bank: FioBank) -> PluginConfiguration:
-    """Many small answers, and a gate of a fraction of a second, which no form would accept."""
+def slowed_connection(organization: Organization, bank: FioBank, kills: int) -> PluginConfiguration:
+    """Many small answers, each large enough for any one day, and a gate of a fraction of a second, which no form would accept."""
     connection = a_connection(organization, bank)
-    bank.change(largest_answer=200, interval_seconds=0.02)
+    bank.change(largest_answer=10 * kills, interval_seconds=0.02)
     connection.settings = {**connection.settings, "token_interval_seconds": 0.05}
     connection.save(update_fields=["settings"])
     return connection
@@ -203,7 +200,7 @@ def test_a_worker_asked_to_stop_gives_its_run_back_and_the_next_goes_on(
 ) -> None:
     organization = an_organization()
     bank.add(*generated(seed=4, count=400, last_day=today(), days=80))
-    connection = slowed_connection(organization, bank)
+    connection = slowed_connection(organization, bank, kills)
     bank.change(largest_answer=30)
     requested(connection)
     with installation.worker() as worker:
