@@ -80,8 +80,8 @@ def movements_in_chunks(seed: int, kills: int) -> list[list[Movement]]:
     return chunks
 
 
-def slowed_connection(organization: Organization, bank: FioBank, kills: int) -> PluginConfiguration:
-    """Many small answers, each large enough for any one day, and a gate of a fraction of a second, which no form would accept."""
+def slowed_connection(organization: Organization, bank: FioBank, kills: int = 20) -> PluginConfiguration:
+    """Small answers that hold any one day, and a gate of a fraction of a second, which no form would accept."""
     connection = a_connection(organization, bank)
     bank.change(largest_answer=10 * kills, interval_seconds=0.02)
     connection.settings = {**connection.settings, "token_interval_seconds": 0.05}
@@ -200,7 +200,7 @@ def test_a_worker_asked_to_stop_gives_its_run_back_and_the_next_goes_on(
 ) -> None:
     organization = an_organization()
     bank.add(*generated(seed=4, count=400, last_day=today(), days=80))
-    connection = slowed_connection(organization, bank, kills)
+    connection = slowed_connection(organization, bank)
     bank.change(largest_answer=30)
     requested(connection)
     with installation.worker() as worker:
