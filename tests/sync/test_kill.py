@@ -81,7 +81,7 @@ def movements_in_chunks(seed: int, kills: int) -> list[list[Movement]]:
 
 
 def slowed_connection(organization: Organization, bank: FioBank, kills: int = 20) -> PluginConfiguration:
-    """Small answers that hold any one day, and a gate of a fraction of a second, which no form would accept."""
+    """Small answers that hold any one day, and a shorter gate than a form would accept."""
     connection = a_connection(organization, bank)
     bank.change(largest_answer=10 * kills, interval_seconds=0.02)
     connection.settings = {**connection.settings, "token_interval_seconds": 0.05}
