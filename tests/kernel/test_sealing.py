@@ -68,14 +68,6 @@ def test_the_same_secret_never_looks_the_same() -> None:
     assert RING.seal(b"token", HOME) != RING.seal(b"token", HOME)
 
 
-def test_sealed_rows_open_one_by_one() -> None:
-    rows = [(f"row-{number}", f"secret {number}".encode()) for number in range(5)]
-    envelopes = RING.seal_rows(HOME.table, HOME.column, HOME.organization, rows)
-    assert [
-        RING.open(blob, replace(HOME, row=row)) for blob, (row, _) in zip(envelopes, rows, strict=True)
-    ] == [plain for _, plain in rows]
-
-
 def test_a_data_key_is_wrapped_for_one_organization() -> None:
     key = Key.generate()
     wrapped = wrap(RING, key, UUID(int=1))

@@ -41,14 +41,8 @@ class NumberSeries(models.Model):
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
-    def drafts(self) -> InvoiceQuerySet:
-        return self.filter(state=Invoice.State.DRAFT)
-
     def open(self) -> InvoiceQuerySet:
         return self.filter(state=Invoice.State.ISSUED)
-
-    def paid(self) -> InvoiceQuerySet:
-        return self.filter(state=Invoice.State.PAID)
 
     def overdue(self, today: date) -> InvoiceQuerySet:
         """Open invoices whose due date has passed; on the due date itself they are not overdue yet."""

@@ -87,13 +87,6 @@ def unsettle(settlement: Settlement, *, actor: Actor, reason: str = "") -> Settl
         )
 
 
-def live_settlements(invoice: Invoice) -> list[Settlement]:
-    """The lines that count now, the oldest first."""
-    return list(
-        invoice.settlements.filter(voids__isnull=True, voided_by__isnull=True).select_related("transaction")
-    )
-
-
 def _require_settleable(invoice: Invoice, transaction: MoneyTransaction, amount: Money) -> None:
     if invoice.organization_id != transaction.organization_id:
         raise Refused("The invoice and the movement belong to two organizations.")

@@ -15,7 +15,7 @@ import base64
 import binascii
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property
@@ -123,18 +123,6 @@ class KeyRing:
     def seal(self, plaintext: bytes, place: Place) -> bytes:
         """Return an envelope that opens only at this place."""
         return _seal(self.active, os.urandom(_NONCE_BYTES), plaintext, place.binding())
-
-    def seal_rows(
-        self, table: str, column: str, organization: UUID, rows: Sequence[tuple[str, bytes]]
-    ) -> list[bytes]:
-        """Seal the same column of many rows, each given as its name and plaintext."""
-        key = self.active
-        prefix = f"{table}|{column}|{organization}|".encode()
-        nonces = os.urandom(_NONCE_BYTES * len(rows))
-        return [
-            _seal(key, nonces[at : at + _NONCE_BYTES], plaintext, prefix + row.encode())
-            for at, (row, plaintext) in zip(range(0, len(nonces), _NONCE_BYTES), rows, strict=True)
-        ]
 
     def open(self, envelope: bytes, place: Place) -> bytes:
         """Return the plaintext.

@@ -58,10 +58,6 @@ class MoneyTransactionQuerySet(models.QuerySet["MoneyTransaction"]):
     def income(self) -> MoneyTransactionQuerySet:
         return self.filter(type=MoneyTransaction.Type.INCOME)
 
-    def with_money_left(self) -> MoneyTransactionQuerySet:
-        """Movements of which not everything has been settled."""
-        return self.filter(settled_minor__lt=Abs(F("amount_minor")))
-
     def received_between(self, first: date, last: date) -> MoneyTransactionQuerySet:
         """Booked income from `first` to `last`, both inclusive."""
         return self.booked().income().filter(booked_on__range=(first, last))

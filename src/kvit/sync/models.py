@@ -60,9 +60,6 @@ class SyncHistoryQuerySet(models.QuerySet["SyncHistory"]):
     def active(self) -> SyncHistoryQuerySet:
         return self.filter(status__in=SyncHistory.ACTIVE)
 
-    def ended(self) -> SyncHistoryQuerySet:
-        return self.exclude(status__in=SyncHistory.ACTIVE)
-
 
 class SyncHistory(models.Model):
     """One attempt to sync: the queue, the truth and the record of what came of it."""
