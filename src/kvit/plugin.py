@@ -25,7 +25,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal, Never, Protocol
 
@@ -188,6 +188,9 @@ class Transaction:
     reference: str = ""
     """The payer's own reference (SEPA end-to-end id)."""
     status: Literal["booked", "pending"] = "booked"
+    is_bank_id: bool = False
+    """Whether the bank itself minted `external_id` and gives it to no other movement of the account: its API
+    and its statement files then tell the same movement, which is stored once."""
     raw: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The source's own record, kept sealed; JSON values and Decimal."""
 
@@ -296,6 +299,10 @@ class Context(Protocol):
         """Add a line to the run's log, for people; secrets are masked."""
         ...
 
+    def warn(self, text: str) -> None:
+        """Add a warning to the run's log, which the run's and the connection's page point out."""
+        ...
+
 
 class Plugin[C](ABC):
     """One kind of connection. Subclass it, set the class variables, write `check` and `sync`."""
@@ -310,8 +317,16 @@ class Plugin[C](ABC):
     description: ClassVar[str] = ""
     accepts_files: ClassVar[bool] = False
     """Whether people hand files to its connections; such a connection has nothing to fetch by itself."""
-    interval: ClassVar[timedelta] = timedelta(hours=4)
-    """How often a connection is synced by default."""
+    schedule: ClassVar[str] = "0 */4 * * *"
+    """When a connection is synced unless its owner says otherwise: cron, in the organization's time zone."""
+    hosts: ClassVar[Sequence[str]] = ()
+    """The hosts it may send requests to, besides those of addresses that stand in its settings."""
+    max_requests: ClassVar[int] = 1000
+    """How many requests one sync may send."""
+    guide: ClassVar[Sequence[str]] = ()
+    """Steps, in words, that lead a person to the credentials."""
+    picture: ClassVar[str] = ""
+    """An SVG drawing of where the source hides them."""
 
     def __init__(self, config: C, http: Http) -> None:
         self.config = config
@@ -323,6 +338,10 @@ class Plugin[C](ABC):
 
         Raises AuthExpired, RateLimited, Temporary or Misconfigured.
         """
+
+    def credentials_expire_on(self, entered_on: date) -> date | None:
+        """Return the last day on which credentials entered on that day work, where one can tell."""
+        return None
 
     @abstractmethod
     def sync(self, ctx: Context) -> Iterator[Item]:

@@ -50,3 +50,23 @@ class AuditEntry(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
         raise TypeError("An audit entry is never deleted.")
+
+
+class AuditSeal(models.Model):
+    """One link of the hash chain over the audit: a range of entries, a digest of each and of all before."""
+
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField(unique=True)
+    """Both ends inclusive; ids between them that no entry has were never used."""
+    digests = models.BinaryField()
+    """Per entry, in order of id: its id (8 bytes, big endian) and the first 8 bytes of its SHA-256."""
+    previous = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64)
+    """SHA-256 over `previous` and `digests`; the newest one is the head of the chain."""
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.first_id}–{self.last_id} {self.digest[:12]}"

@@ -32,6 +32,8 @@ class Environment:
     base_url: str
     log_format: Literal["console", "json"]
     lease_seconds: float
+    raw_days: int
+    """How long sealed answers and records of sources are kept."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
@@ -61,6 +63,7 @@ class Environment:
                 'Literal["console", "json"]', _choice(variables, "KVIT_LOG_FORMAT", ("console", "json"))
             ),
             lease_seconds=_seconds(variables, "KVIT_LEASE_SECONDS", "60"),
+            raw_days=_days(variables, "KVIT_RAW_DAYS", "90"),
         )
 
 
@@ -155,3 +158,10 @@ def _seconds(variables: Mapping[str, str], name: str, default: str) -> float:
     if not 1 <= value <= 3600:
         raise SettingsError("{name} must be a number of seconds from 1 to 3600.", name=name)
     return value
+
+
+def _days(variables: Mapping[str, str], name: str, default: str) -> int:
+    text = variables.get(name, "") or default
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 3660):
+        raise SettingsError("{name} must be a whole number of days from 1 to 3660.", name=name)
+    return int(text)

@@ -73,18 +73,31 @@ class MoneyTransaction(models.Model):
     class Status(models.TextChoices):
         BOOKED = "booked", _("booked")
         PENDING = "pending", _("pending")
+        WITHDRAWN = "withdrawn", _("withdrawn")
 
     organization = models.ForeignKey(
         Organization, models.CASCADE, related_name="transactions", db_index=False, db_constraint=False
     )
     """The account's; its own foreign key would be checked a second time for every posted row."""
-    account = models.ForeignKey(BankAccount, models.PROTECT, related_name="transactions", db_index=False)
-    """Without an index of its own: few accounts have many movements each, and lists go by day."""
+    account = models.ForeignKey(
+        BankAccount, models.PROTECT, related_name="transactions", db_index=False, db_constraint=False
+    )
+    """Without an index of its own: few accounts have many movements each, and lists go by day. Without a
+    check by the database: `posting.post` holds the account's row locked, and a check per row costs a third
+    of a load."""
     source = models.CharField(max_length=255)
     """Who minted the external id: plugin and its account, such as `fio:CZ79…`."""
     external_id = models.CharField(max_length=255)
+    is_bank_id = models.BooleanField(default=False)
+    """Whether the bank minted `external_id`: its API and its statement files then name the movement alike."""
+    fingerprint = models.CharField(max_length=32, default="")
+    """What the source told, digested (see `movements.fingerprint`); empty on rows from before it was kept."""
     type = models.CharField(max_length=7, choices=Type)
-    status = models.CharField(max_length=7, choices=Status)
+    status = models.CharField(max_length=9, choices=Status)
+    duplicate_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="duplicates", db_index=False, db_constraint=False
+    )
+    """A person said that it is the same movement as that one; it is withdrawn then."""
     amount_minor = models.BigIntegerField()
     """Hundredths of the currency; incoming is positive."""
     currency = models.CharField(max_length=3)
@@ -144,6 +157,66 @@ class MoneyTransaction(models.Model):
     def unsettled(self) -> Money:
         """What no live settlement line uses yet, never negative."""
         return Money(abs(self.amount_minor) - self.settled_minor, self.currency)
+
+
+class TransactionAlias(models.Model):
+    """Another id under which a source tells a movement that is stored already."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    source = models.CharField(max_length=255)
+    external_id = models.CharField(max_length=255)
+    transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="aliases")
+    run_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "source", "external_id"], name="ledger_transactionalias_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.external_id}"
+
+
+class PossibleDuplicate(models.Model):
+    """Two stored movements that may be one; a person decides."""
+
+    class Reason(models.TextChoices):
+        PENDING = "pending", _("a pending movement that may have been booked under another id")
+        OTHER_SOURCE = "other_source", _("the same account, day and amount from another source")
+
+    class Verdict(models.TextChoices):
+        SAME = "same", _("one movement")
+        DIFFERENT = "different", _("two movements")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="possible_duplicates")
+    transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="possible_duplicates")
+    """The later one."""
+    candidate = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="+")
+    """The one that was there before."""
+    reason = models.CharField(max_length=12, choices=Reason)
+    run_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+    verdict = models.CharField(max_length=9, choices=Verdict, blank=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["transaction", "candidate"], name="ledger_possibleduplicate_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization"],
+                name="ledger_duplicate_waiting",
+                condition=Q(resolved_at__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction} = {self.candidate}?"
 
 
 class TransactionConflict(models.Model):

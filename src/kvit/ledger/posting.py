@@ -256,9 +256,10 @@ class _Wave:
     def _insert(self) -> None:
         self._run(
             f"INSERT INTO {_TABLE} (id, organization_id, account_id, source, {', '.join(_COLUMNS)},"
-            "  raw_payload_id, raw_position, run_id, settled_minor, created_at, changed_at)"
+            "  raw_payload_id, raw_position, run_id, settled_minor, created_at, changed_at,"
+            "  fingerprint, is_bank_id)"
             f" SELECT diff.id, %(organization)s, %(account)s, %(source)s, {_listed('stage', _COLUMNS)},"
-            "  %(payload)s, diff.position, %(run)s, 0, %(now)s, %(now)s"
+            "  %(payload)s, diff.position, %(run)s, 0, %(now)s, %(now)s, '', FALSE"
             " FROM posting_diff diff JOIN posting_stage stage ON stage.position = diff.position"
             " WHERE diff.act = 'create' ORDER BY diff.position"
         )

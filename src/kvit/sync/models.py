@@ -35,7 +35,15 @@ class PluginConfiguration(models.Model):
     enabled = models.BooleanField(default=True)
     state = models.CharField(max_length=20, choices=State, default=State.OK)
     cursor = models.JSONField(default=dict)
+    schedule = models.CharField(_("schedule"), max_length=100, blank=True)
+    """A cron expression in the organization's time zone; empty for the plugin's own."""
     next_run_at = models.DateTimeField(null=True)
+    credentials_entered_on = models.DateField(null=True)
+    credentials_expire_on = models.DateField(null=True)
+    """The last day on which the credentials work, where the plugin can tell."""
+    last_success_at = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    """When the first of the failures since the last success ended."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -74,6 +82,7 @@ class SyncHistory(models.Model):
         MANUAL = "manual", _("by hand")
         SCHEDULE = "schedule", _("by schedule")
         IMPORT = "import", _("file import")
+        REPLAY = "replay", _("replay")
 
     ACTIVE = (Status.PENDING, Status.RUNNING)
 
@@ -93,6 +102,23 @@ class SyncHistory(models.Model):
     """Grows with every claim; a worker with an older number writes nothing."""
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=200, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    """Tries that ended in a passing fault of the source; the next one waits longer."""
+    takeovers = models.PositiveSmallIntegerField(default=0)
+    """Workers in a row that died over it without writing anything."""
+    is_waiting = models.BooleanField(default=False)
+    """The worker waits for the source; were it to die now, the run would not be to blame."""
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.CharField(max_length=300, blank=True)
+
+    today = models.DateField(null=True)
+    """The date the plugin was told, the same in every try and in a replay."""
+    cursor_before = models.JSONField(default=dict)
+    """The connection's cursor when the run was first claimed."""
+    replays = models.ForeignKey("self", models.SET_NULL, null=True, related_name="replayed_by")
+    """The run whose recorded answers this one reads again."""
+    reverted_at = models.DateTimeField(null=True)
+    reverted_by = models.CharField(max_length=300, blank=True)
 
     fetched = models.PositiveIntegerField(default=0)
     created = models.PositiveIntegerField(default=0)
@@ -100,13 +126,14 @@ class SyncHistory(models.Model):
     unchanged = models.PositiveIntegerField(default=0)
     conflicting = models.PositiveIntegerField(default=0)
     quarantined = models.PositiveIntegerField(default=0)
+    warnings = models.PositiveIntegerField(default=0)
 
     error_kind = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     """An English template; `error_params` holds its named parts."""
     error_params = models.JSONField(default=dict)
     log = models.JSONField(default=list)
-    """Lines `{"at", "text"}`, bounded."""
+    """Lines `{"at", "text"}` and `"level": "warning"` for warnings, bounded."""
 
     objects: ClassVar[models.Manager[SyncHistory]] = models.Manager.from_queryset(SyncHistoryQuerySet)()
 
@@ -137,6 +164,21 @@ class SyncHistory(models.Model):
         if self.status == self.Status.PENDING:
             return self.not_before is None or self.not_before <= now
         return self.status == self.Status.RUNNING and (self.lease_until is None or self.lease_until < now)
+
+
+class RecordedAnswer(models.Model):
+    """One request of a run and the source's answer, sealed; a replay reads it again."""
+
+    run = models.ForeignKey(SyncHistory, models.CASCADE, related_name="answers")
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.pk}"
 
 
 class HandedFile(models.Model):
@@ -184,6 +226,9 @@ class QuarantinedRecord(models.Model):
     reason = models.TextField()
     sealed = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_run_id = models.BigIntegerField(null=True)
+    """The replay in which the record could be read."""
 
     class Meta:
         ordering = ["-id"]
@@ -193,6 +238,17 @@ class QuarantinedRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.external_id}: {self.reason}"
+
+
+class WorkerPresence(models.Model):
+    """A worker process that has been seen; the health page tells whether any is at work."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class GateTurn(models.Model):

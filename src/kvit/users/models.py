@@ -93,13 +93,17 @@ class Membership(models.Model):
 
 
 class DataKey(models.Model):
-    """An organization's data key, wrapped by a master key; the newest one seals, all of them open."""
+    """An organization's data key, wrapped by a master key; the newest one seals, all of them open.
+
+    A retired key opens what it sealed and seals nothing any more.
+    """
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="data_keys")
     key_id = models.CharField(max_length=20, unique=True)
     master_key_id = models.CharField(max_length=20)
     wrapped = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
