@@ -6,7 +6,11 @@
     │   ├── RateLimited             wait until `retry_at`
     │   ├── Temporary               nothing; the next attempt may succeed
     │   ├── Misconfigured           correct the setting named by `field`
-    │   └── PluginCrashed           send the plugin's author the run's log
+    │   ├── RequestBudgetSpent      send the plugin's author the run's log
+    │   ├── NotRecorded             sync again instead of replaying
+    │   ├── PluginCrashed           send the plugin's author the run's log
+    │   └── RunPoisoned             send the plugin's author the run's log; sync again to try once more
+    ├── Cancelled                   nothing; sync again when it is wanted
     ├── PluginUnavailable           install, repair or update the plugin
     ├── RecordError                 one record cannot be read; the others go on
     ├── StatementError
@@ -85,8 +89,24 @@ class Misconfigured(PluginError):
         self.field = field
 
 
+class RequestBudgetSpent(PluginError):
+    """The plugin asked the source more than {limit} times in one sync. Its author can say why."""
+
+
+class NotRecorded(PluginError):
+    """This run holds no answer to what the plugin asks now, so it cannot be replayed. Sync again instead."""
+
+
 class PluginCrashed(PluginError):
     """The plugin made a mistake ({kind}). What it says is in the run's log; nothing was half stored."""
+
+
+class RunPoisoned(PluginError):
+    """{count} workers in a row died over this sync without getting further, so it is not tried again."""
+
+
+class Cancelled(KvitError):
+    """Cancelled by {who}. What was read until then is kept."""
 
 
 class PluginUnavailable(KvitError):
