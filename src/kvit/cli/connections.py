@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from getpass import getpass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from kvit.cli.organizations import all_or, the_only
 from kvit.cli.tables import table
 from kvit.kernel.errors import Refused
 from kvit.plugin import Plugin
-from kvit.sync import connections
+from kvit.sync import connections, schedule
 from kvit.sync.configuring import config_fields, values_of
 from kvit.sync.models import PluginConfiguration
 from kvit.sync.registry import plugin_class
@@ -64,6 +65,20 @@ def check(options: argparse.Namespace) -> int:
     return 0
 
 
+def set_schedule(options: argparse.Namespace) -> int:
+    """Change when a connection is synced and print the next times on the organization's clock."""
+    connection = named(the_only(options.organization), options.name)
+    connections.set_schedule(connection, _expression(options.expression), actor=COMMAND)
+    print(f"“{connection.name}”: {schedule.in_words(schedule.expression_of(connection))}.")
+    zone = ZoneInfo(connection.organization.time_zone)
+    moments = schedule.upcoming(connection, timezone.now())
+    if moments:
+        print("Next syncs: " + ", ".join(f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in moments))
+    else:
+        print("It is paused or needs attention; no sync is planned.")
+    return 0
+
+
 def named(organization: Organization, name: str) -> PluginConfiguration:
     """Return the organization's connection of this name. Raises Refused, listing those there are."""
     connection = organization.connections.select_related("organization").filter(name=name).first()
@@ -71,6 +86,12 @@ def named(organization: Organization, name: str) -> PluginConfiguration:
         names = ", ".join(f"“{known}”" for known in organization.connections.values_list("name", flat=True))
         raise Refused("There is no connection “{name}”; there is {names}.", name=name, names=names or "none")
     return connection
+
+
+def _expression(text: str) -> str:
+    """The cron expression that a person's word stands for; `default` is the plugin's own schedule."""
+    words = {preset.key: preset.expression for preset in schedule.PRESETS} | {"default": ""}
+    return words.get(text, text)
 
 
 def _described(connection: PluginConfiguration) -> tuple[str, ...]:
