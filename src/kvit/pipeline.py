@@ -36,4 +36,4 @@ def issue(invoice: Invoice, on: date, *, actor: Actor) -> None:
 def _match(held: Claim) -> None:
     """Match what the run brought, keeping the run meanwhile."""
     actor = Actor(name="system", run_id=held.run.pk)
-    reconcile(held.run.organization, actor=actor, between=held.beat)
+    reconcile(held.run.organization, actor=actor, between=held.keep)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kvit.sync import configuring, registry
+from kvit.audit.recording import SYSTEM
+from kvit.sync import configuring, connections, registry
+from kvit.sync.models import PluginConfiguration
+from kvit.users.models import Organization
 from tests.banks.fio import FioBank, running_fio_bank
 from tests.sync.installation import Installation, installation_at, today
+from tests.sync.invented import TOKEN, Play, Script, Scripted
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +49,18 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def installation(tmp_path: Path, transactional_db: None) -> Installation:
     return installation_at(tmp_path)
+
+
+@pytest.fixture
+def play(install: Callable[..., None], organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Connect the invented plugin; each call gives it another script."""
+    install(scripted="tests.sync.invented:Scripted")
+
+    def play(script: Script) -> PluginConfiguration:
+        monkeypatch.setattr(Scripted, "script", staticmethod(script), raising=False)
+        existing = organization.connections.filter(plugin="scripted").first()
+        return existing or connections.add(
+            organization, "scripted", "Scripted", {"token": TOKEN}, actor=SYSTEM
+        )
+
+    return play

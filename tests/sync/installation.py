@@ -17,9 +17,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db import connection as database
+from django.db import transaction
 
 from kvit import pipeline
-from kvit.audit.recording import SYSTEM
+from kvit.audit.recording import SYSTEM, changed, record
 from kvit.kernel.money import Money
 from kvit.ledger.models import MoneyTransaction
 from kvit.plugin import Secret
@@ -67,7 +68,11 @@ def claimed(connection: PluginConfiguration) -> queue.Claim:
 
 
 def sync(connection: PluginConfiguration, **options: Any) -> SyncHistory:
-    """Carry one run through the whole pipeline in this process and return it as stored."""
+    """Carry one run through the whole pipeline in this process and return it as stored.
+
+    A run that was put back is carried out as if its time had come.
+    """
+    SyncHistory.objects.filter(connection=connection).update(not_before=None)
     held = claimed(connection)
     pipeline.carry_out(held, **options)
     return SyncHistory.objects.get(pk=held.run.pk)
@@ -92,6 +97,16 @@ def replace_token(connection: PluginConfiguration, token: str) -> None:
     credentials = open_credentials(connection) | {"api_token": Secret(token)}
     connection.credentials_sealed = seal_credentials(connection, credentials)
     connection.save(update_fields=["credentials_sealed"])
+
+
+def change_settings(connection: PluginConfiguration, **settings: object) -> None:
+    """Store settings without a test of the credentials, also such as a form would not accept."""
+    before = {"settings": connection.settings}
+    connection.settings = {**connection.settings, **settings}
+    with transaction.atomic():
+        connection.save(update_fields=["settings"])
+        after = {"settings": connection.settings}
+        record(connection.organization, SYSTEM, [changed(connection, before, after)])
 
 
 def told(movements: list[fio.Movement]) -> list[tuple[object, ...]]:
@@ -143,14 +158,19 @@ class Worker:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def pause(self) -> None:
+        """Stop the process wherever it is, as a machine that goes to sleep does."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def events(self, name: str) -> list[Mapping[str, Any]]:
-        """The log's whole lines about an event; a killed worker may leave half a line."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if f'"{name}"' in line and line.endswith("}")]
+        return _events(self.log.read_text(errors="replace"), name)
 
 
 @dataclass(slots=True)
@@ -175,13 +195,23 @@ class Installation:
             process.kill()
             process.wait()
 
+    def events(self, name: str) -> list[Mapping[str, Any]]:
+        """What all workers so far logged about an event."""
+        return _events(self.logs(), name)
+
     def logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("worker-*.log"))
 
 
-def installation_at(folder: Path) -> Installation:
+def _events(log: str, name: str) -> list[Mapping[str, Any]]:
+    """The whole lines about an event; a killed worker may leave half a line."""
+    lines = log.splitlines()
+    return [json.loads(line) for line in lines if f'"{name}"' in line and line.endswith("}")]
+
+
+def installation_at(folder: Path, **variables: str) -> Installation:
     """Point a data folder's database, or PostgreSQL's URL, at the database of the tests."""
-    env = {"KVIT_LOG_FORMAT": "json", "KVIT_LEASE_SECONDS": "30"}
+    env = {"KVIT_LOG_FORMAT": "json", "KVIT_LEASE_SECONDS": "30", **variables}
     data = folder / "data"
     data.mkdir()
     for key in ("master.key", "secret.key"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kvit.plugin import Account, Context, Identity, Item, Plugin, Secret, Transaction, field
+from kvit.sync.models import PluginConfiguration
 
 TOKEN = "s3cret/token+of the\\tests"
 """It changes its look in a URL, in JSON and in Python's repr."""
@@ -33,7 +34,7 @@ class ScriptedConfig:
 class Scripted(Plugin[ScriptedConfig]):
     """Does what `script` says, which gets the plugin and the context."""
 
-    name, title, version = "scripted", "Scripted", "0.1"
+    name, title, version, hosts = "scripted", "Scripted", "0.1", ("bank.example",)
     Config: ClassVar[type] = ScriptedConfig
     script: ClassVar[Callable[[Scripted, Context], Iterator[Item]]]
 
@@ -42,6 +43,18 @@ class Scripted(Plugin[ScriptedConfig]):
 
     def sync(self, ctx: Context) -> Iterator[Item]:
         return type(self).script(self, ctx)
+
+
+type Script = Callable[[Scripted, Context], Iterator[Item]]
+type Play = Callable[[Script], PluginConfiguration]
+
+
+def raising(error: Exception) -> Script:
+    def script(plugin: Scripted, ctx: Context) -> Iterator[Item]:
+        yield ACCOUNT
+        raise error
+
+    return script
 
 
 @dataclass(frozen=True, kw_only=True)

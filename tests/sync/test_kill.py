@@ -25,6 +25,7 @@ from tests.sync.installation import (
     Installation,
     Worker,
     a_connection,
+    change_settings,
     movement,
     requested,
     stored,
@@ -84,8 +85,7 @@ def slowed_connection(organization: Organization, bank: FioBank, kills: int = 20
     """Small answers that hold any one day, and a shorter gate than a form would accept."""
     connection = a_connection(organization, bank)
     bank.change(largest_answer=10 * kills, interval_seconds=0.02)
-    connection.settings = {**connection.settings, "token_interval_seconds": 0.05}
-    connection.save(update_fields=["settings"])
+    change_settings(connection, token_interval_seconds=0.05)
     return connection
 
 

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from kvit import tasks
 from kvit.audit.recording import SYSTEM
-from kvit.kernel.errors import LeaseLost, Refused
+from kvit.kernel.errors import LeaseLost, RateLimited, Refused
 from kvit.plugin import SourceFile
-from kvit.sync import connections, queue
+from kvit.sync import connections, queue, schedule
 from kvit.sync.models import PluginConfiguration, SyncHistory
+from kvit.sync.workers import is_left_behind
 from kvit.users.models import Organization
 from tests.factories import an_organization
 from tests.sync.installation import claimed, log_of, requested
@@ -30,6 +31,10 @@ def a_connection(organization: Organization | None = None, **fields: object) -> 
     number = PluginConfiguration.objects.count()
     values: dict[str, object] = {"plugin": "fio", "name": f"Fio {number}"}
     return PluginConfiguration.objects.create(organization=owner, **(values | fields))
+
+
+def defer(held: queue.Claim, delay: timedelta = timedelta(0)) -> None:
+    held.defer(timezone.now() + delay, RateLimited(delay, "Wait."))
 
 
 def at_once[T](times: int, act: Callable[[int], T]) -> list[T]:
@@ -59,7 +64,7 @@ def test_of_two_workers_one_claims_and_the_older_fence_writes_nothing() -> None:
     assert second is not None
     assert second.run.fence == first.run.fence + 1
     first.note("from the older one")
-    for act in (first.renew, first.complete, first.give_back, lambda: first.defer(timezone.now())):
+    for act in (first.renew, first.complete, first.give_back, lambda: defer(first)):
         with pytest.raises(LeaseLost):
             act()
     with pytest.raises(LeaseLost):
@@ -91,12 +96,12 @@ def test_a_run_held_elsewhere_is_taken_over_only_after_its_lease() -> None:
 def test_a_run_of_a_living_process_of_this_machine_is_not_left_behind() -> None:
     held = claimed(a_connection())
     run = SyncHistory.objects.get(pk=held.run.pk)
-    assert not queue.is_left_behind(run)
+    assert not is_left_behind(run)
     name, _, _started = run.worker.rpartition("@")
     if not _started:
         pytest.skip("this system does not tell when a process started")
     run.worker = f"{name}@1"
-    assert queue.is_left_behind(run), "the process id was given to another process meanwhile"
+    assert is_left_behind(run), "the process id was given to another process meanwhile"
 
 
 def test_a_connection_has_one_active_run() -> None:
@@ -125,37 +130,9 @@ def test_files_are_not_dropped_where_a_run_is_active() -> None:
         )
 
 
-def test_schedulers_at_once_queue_what_is_due_once() -> None:
-    now = timezone.now()
-    organization = an_organization()
-    due = [a_connection(organization, next_run_at=now - timedelta(days=3)) for _ in range(8)]
-    a_connection(organization, next_run_at=now + timedelta(hours=1))
-    a_connection(organization, next_run_at=now, enabled=False)
-    a_connection(organization, next_run_at=now, state=PluginConfiguration.State.NEEDS_ATTENTION)
-    a_connection(organization)
-    assert sum(at_once(4, lambda _number: queue.enqueue_due(now))) == len(due)
-    runs = SyncHistory.objects.all()
-    assert sorted(run.connection_id for run in runs) == sorted(row.pk for row in due)
-    assert {run.trigger for run in runs} == {"schedule"}
-    assert queue.enqueue_due(now) == 0
-    for connection in due:
-        connection.refresh_from_db()
-        assert connection.next_run_at is not None
-        assert connection.next_run_at > now, "missed times are made up for by one run"
-
-
-def test_a_connection_with_an_active_run_costs_the_scheduler_no_write(
-    django_assert_num_queries: Callable[[int], object],
-) -> None:
-    connection = a_connection(next_run_at=timezone.now())
-    requested(connection)
-    with django_assert_num_queries(1):  # type: ignore[attr-defined]  # a context manager
-        assert queue.enqueue_due(timezone.now()) == 0
-
-
 def test_a_run_put_off_waits_for_its_time() -> None:
     connection = a_connection()
-    claimed(connection).defer(timezone.now() + timedelta(minutes=2))
+    defer(claimed(connection), timedelta(minutes=2))
     now = timezone.now()
     assert queue.due_runs(now) == []
     assert queue.claim(SyncHistory.objects.get()) is None
@@ -182,7 +159,7 @@ def test_a_database_away_for_a_moment_does_not_end_the_worker(monkeypatch: pytes
             stop.set()
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr(queue, "enqueue_due", away)
+    monkeypatch.setattr(schedule, "enqueue_due", away)
     monkeypatch.setattr(tasks, "POLL_SECONDS", 0.01)
     tasks.work_until(stop)
     assert seen == [0, 1, 2]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
+from django.utils import timezone
 
 from kvit.kernel.errors import RecordError
 from kvit.kernel.sealing import KeyRing, Place
@@ -27,10 +28,23 @@ def unreadable(item: Transaction, error: RecordError) -> Unreadable:
     )
 
 
-def put_aside(run: SyncHistory, items: Sequence[Unreadable], keys: KeyRing, redactor: Redactor) -> None:
-    """Keep what could not be read; the same record with the same fault is kept once."""
+def put_aside(run: SyncHistory, items: Sequence[Unreadable], keys: KeyRing, redactor: Redactor) -> set[str]:
+    """Keep what could not be read and return the digests; the same record with the same fault is kept once.
+
+    What was resolved and is unreadable again is open again.
+    """
     rows = [_row(run, item, keys, redactor) for item in items]
+    digests = {row.digest for row in rows}
+    again = QuarantinedRecord.objects.filter(connection=run.connection, digest__in=digests)
+    again.filter(resolved_at__isnull=False).update(resolved_at=None, resolved_run_id=None)
     QuarantinedRecord.objects.bulk_create(rows, ignore_conflicts=True)
+    return digests
+
+
+def resolve(origin: SyncHistory, *, by: SyncHistory, still_bad: Collection[str]) -> int:
+    """Close what a run had set aside and its replay could read. Return how many records that were."""
+    readable = origin.quarantined_records.filter(resolved_at__isnull=True).exclude(digest__in=still_bad)
+    return readable.update(resolved_at=timezone.now(), resolved_run_id=by.pk)
 
 
 def _row(run: SyncHistory, item: Unreadable, keys: KeyRing, redactor: Redactor) -> QuarantinedRecord:

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import random
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from kvit.audit.recording import SYSTEM
-from kvit.kernel.errors import KvitError, LeaseLost, PluginUnavailable
+from kvit.kernel.errors import Cancelled, KvitError, LeaseLost, PluginError, RunPoisoned
+from kvit.sync import outcomes
 from kvit.sync.connections import refuse_in_transaction
-from kvit.sync.models import PluginConfiguration, SyncHistory
-from kvit.sync.registry import plugin_class
+from kvit.sync.models import SyncHistory
+from kvit.sync.workers import is_left_behind, worker_name
+
+type Line = dict[str, str]
 
 LONGEST_LOG_LINES: Final = 200
-RETRY_AFTER_FAILURE: Final = timedelta(minutes=15)
+MOST_ATTEMPTS: Final = 5
+"""Passing faults of the source in one run; the last one fails it."""
+MOST_TAKEOVERS: Final = 5
+"""Workers that may die over a run in a row, without anything written in between."""
+FIRST_PAUSE: Final = timedelta(seconds=30)
+LONGEST_PAUSE: Final = timedelta(minutes=30)
+CANDIDATES: Final = 20
+"""How many waiting runs a worker looks at; others are faster at the first few."""
+LOOK_SECONDS: Final = 1.0
+"""How often a run looks whether it is still held and wanted."""
 
 
-def enqueue_due(now: datetime) -> int:
-    """Queue a run for each connection whose time has come; any number of schedulers may do this at once."""
-    due = PluginConfiguration.objects.filter(
-        enabled=True, state=PluginConfiguration.State.OK, next_run_at__lte=now
-    ).exclude(runs__in=SyncHistory.objects.active())
-    return sum(_enqueue(connection, now) for connection in due)
+_ACTIVE: Final = RawSQL(  # a constant; SQLite uses a partial index only for written-out values
+    "sync_synchistory.status IN ('pending', 'running')", (), output_field=models.BooleanField()
+)
 
 
 def due_runs(now: datetime) -> list[SyncHistory]:
-    """Return the runs that a worker may claim now, the oldest first. Only reads."""
-    active = SyncHistory.objects.active().order_by("id").select_related("connection", "organization")
-    return [run for run in active if run.is_due(now) or is_left_behind(run)]
+    """Return the runs that a worker may claim now: those left behind first, then the oldest. Only reads."""
+    runs = SyncHistory.objects.filter(_ACTIVE).order_by("id").select_related("connection", "organization")
+    running = runs.filter(status=SyncHistory.Status.RUNNING)
+    waiting = runs.filter(
+        Q(not_before__isnull=True) | Q(not_before__lte=now), status=SyncHistory.Status.PENDING
+    )
+    left = [run for run in running if run.is_due(now) or is_left_behind(run)]
+    return [*left, *waiting[:CANDIDATES]]
 
 
 def claim(run: SyncHistory) -> Claim | None:
@@ -45,6 +58,8 @@ def claim(run: SyncHistory) -> Claim | None:
     now = timezone.now()
     if not (run.is_due(now) or is_left_behind(run)):
         return None
+    was_running = run.status == SyncHistory.Status.RUNNING
+    left_by = run.worker if was_running else ""
     unchanged = SyncHistory.objects.filter(
         pk=run.pk, fence=run.fence, status=run.status, lease_until=run.lease_until
     )
@@ -53,17 +68,48 @@ def claim(run: SyncHistory) -> Claim | None:
         fence=F("fence") + 1,
         lease_until=now + _lease(),
         worker=worker_name(),
-        started_at=run.started_at or now,
         not_before=None,
+        takeovers=F("takeovers") + (1 if was_running and not run.is_waiting else 0),
+        is_waiting=False,
+        error_kind="",
+        error_message="",
+        error_params={},
+        started_at=run.started_at or now,
+        log=_with_takeover(run.log, left_by),
+        **_beginning(run, now),
     )
     if not changed:
         return None
-    was_running = run.status == SyncHistory.Status.RUNNING
     run.refresh_from_db()
-    held = Claim(run)
-    if was_running:
-        held.note("An earlier worker stopped without finishing; the run goes on from the last checkpoint.")
-    return held
+    return Claim(run)
+
+
+def _with_takeover(log: list[Line], left_by: str) -> list[Line]:
+    """Add who left the run, at once: the next worker may die before it writes anything."""
+    if not left_by:
+        return log
+    text = f"The worker {left_by} stopped without finishing; the run goes on from the last checkpoint."
+    return _with_line(log, text)
+
+
+def _with_line(log: list[Line], text: str, level: str = "") -> list[Line]:
+    line = {"at": timezone.now().isoformat(timespec="seconds"), "text": text}
+    if level:
+        line["level"] = level
+    return [*log, line][-LONGEST_LOG_LINES:]
+
+
+def _beginning(run: SyncHistory, now: datetime) -> dict[str, Any]:
+    """Where and on which day the run begins to read; a replay begins where its run began.
+
+    A run taken up on a later day begins anew from the cursor it has reached.
+    """
+    if run.replays is not None:
+        return {"today": run.replays.today, "cursor_before": run.replays.cursor_before}
+    today = now.astimezone(ZoneInfo(run.organization.time_zone)).date()
+    if run.today == today:
+        return {}
+    return {"today": today, "cursor_before": run.connection.cursor}
 
 
 class Claim:
@@ -71,15 +117,25 @@ class Claim:
 
     def __init__(self, run: SyncHistory) -> None:
         self.run = run
-        self._renewed_at = time.monotonic()
+        self._looked_at = self._renewed_at = time.monotonic()
 
-    def note(self, text: str) -> None:
+    def require_sound(self) -> None:
+        """Raise RunPoisoned where one worker after another died over this run."""
+        if self.run.takeovers >= MOST_TAKEOVERS:
+            raise RunPoisoned(count=self.run.takeovers)
+
+    def note(self, text: str, *, level: str = "") -> None:
         """Keep a line for the run's log; it is stored with the next write."""
-        line = {"at": timezone.now().isoformat(timespec="seconds"), "text": text}
-        self.run.log = [*self.run.log, line][-LONGEST_LOG_LINES:]
+        self.run.log = _with_line(self.run.log, text, level)
 
-    def beat(self) -> None:
-        """Renew the lease when a third of it has passed.
+    def warn(self, text: str) -> None:
+        """Keep a warning, which pages point out; the same one is kept once in a run."""
+        if not any(line["text"] == text for line in self.run.log):
+            self.note(text, level="warning")
+            self.run.warnings += 1
+
+    def keep(self) -> None:
+        """Renew the lease where a third of it has passed.
 
         Raises LeaseLost where another worker has the run, and RuntimeError inside a database transaction.
         """
@@ -87,125 +143,105 @@ class Claim:
         if time.monotonic() - self._renewed_at > settings.KVIT.lease_seconds / 3:
             self.renew()
 
+    def beat(self) -> None:
+        """Keep the run, and look every second whether it is still held and wanted.
+
+        Raises what `keep` does, and Cancelled where a person does not want it any more.
+        """
+        self.keep()
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._look()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Mark the run as waiting for its source: a worker that dies meanwhile does not die over the run."""
+        self._write(is_waiting=True)
+        try:
+            yield
+        finally:
+            self._write(is_waiting=False)
+
     def renew(self, **changes: Any) -> None:
         """Extend the lease and write these columns. Raises LeaseLost where another worker has the run."""
         self._write(lease_until=timezone.now() + _lease(), **changes)
         self._renewed_at = time.monotonic()
 
     def complete(self) -> None:
-        """End the run as completed and plan the next one."""
+        """End the run as completed."""
         with transaction.atomic():
             self._end(SyncHistory.Status.COMPLETED)
-            self._plan(PluginConfiguration.State.OK, _interval(self.run.connection))
+            if self.run.replays_id is None:
+                outcomes.succeeded(self.run)
 
     def fail(self, error: KvitError, *, needs_attention: bool) -> None:
         """End the run as failed with the error in words; pause the schedule where a person must act."""
         with transaction.atomic():
-            self._end(
-                SyncHistory.Status.FAILED,
-                error_kind=type(error).__name__,
-                error_message=error.message,
-                error_params={name: str(value) for name, value in error.params.items()},
-            )
-            if needs_attention:
-                self._plan(PluginConfiguration.State.NEEDS_ATTENTION, None)
-            else:
-                self._plan(self.run.connection.state, RETRY_AFTER_FAILURE)
+            self._end(SyncHistory.Status.FAILED, **_in_words(error))
+            if self.run.replays_id is None:
+                outcomes.failed(self.run, needs_attention=needs_attention)
 
-    def defer(self, until: datetime) -> None:
+    def cancel(self, error: Cancelled) -> None:
+        """End the run because a person asked for it; the schedule goes on."""
+        self._end(SyncHistory.Status.FAILED, **_in_words(error))
+
+    def defer(self, until: datetime, error: PluginError) -> None:
         """Put the run back until the source allows another try; that is neither success nor failure."""
-        self._write(status=SyncHistory.Status.PENDING, lease_until=None, worker="", not_before=until)
+        self._put_back(not_before=until, **_in_words(error))
+
+    def retry(self, error: PluginError) -> None:
+        """Put the run back after a passing fault, for a random while that grows; fail it after the last try.
+
+        Full jitter: many runs that failed together do not come back together.
+        """
+        attempts = self.run.attempts + 1
+        if attempts >= MOST_ATTEMPTS:
+            self.note(f"That was try {attempts} of {MOST_ATTEMPTS}.")
+            self.fail(error, needs_attention=False)
+        else:
+            longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.run.attempts)
+            pause = longest * random.random()  # noqa: S311  # spreads load, guards nothing
+            self.note(f"Try {attempts} of {MOST_ATTEMPTS} failed: {error}")
+            self._put_back(not_before=timezone.now() + pause, attempts=attempts, **_in_words(error))
 
     def give_back(self) -> None:
         """Put the run back at once, for the next worker: this one is asked to stop."""
         self.note("The worker was stopped; the run goes on with the next one.")
-        self._write(status=SyncHistory.Status.PENDING, lease_until=None, worker="")
+        self._put_back()
+
+    def _put_back(self, **changes: Any) -> None:
+        self._let_go(SyncHistory.Status.PENDING, **changes)
 
     def _end(self, status: SyncHistory.Status, **changes: Any) -> None:
-        self._write(status=status, lease_until=None, worker="", finished_at=timezone.now(), **changes)
+        self._let_go(status, finished_at=timezone.now(), **changes)
 
-    def _plan(self, state: str, delay: timedelta | None) -> None:
-        connection = PluginConfiguration.objects.get(pk=self.run.connection_id)
-        if plugin_accepts_files(connection):
-            delay = None
-        connection.state = state
-        connection.next_run_at = None if delay is None else timezone.now() + delay
-        connection.save(update_fields=["state", "next_run_at"])
+    def _let_go(self, status: SyncHistory.Status, **changes: Any) -> None:
+        self._write(status=status, lease_until=None, worker="", is_waiting=False, **changes)
+        self.run.status = status
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        found = self._held().values_list("cancel_requested_at", "cancel_requested_by").first()
+        if found is None:
+            raise LeaseLost
+        if found[0] is not None:
+            raise Cancelled(who=found[1])
 
     def _write(self, **changes: Any) -> None:
-        held = SyncHistory.objects.filter(
-            pk=self.run.pk, fence=self.run.fence, status=SyncHistory.Status.RUNNING
-        )
-        if not held.update(log=self.run.log, **changes):
+        if not self._held().update(log=self.run.log, warnings=self.run.warnings, **changes):
             raise LeaseLost
 
-
-def is_left_behind(run: SyncHistory) -> bool:
-    """Whether the run's worker was a process of this machine that no longer lives.
-
-    Its lease need not lapse then. Were this ever wrong, the fence still keeps the other worker from writing.
-    """
-    if run.status != SyncHistory.Status.RUNNING or not run.worker:
-        return False
-    machine, _, process = run.worker.rpartition("|")
-    pid, _, started = process.partition("@")
-    return machine == _machine() and started != "" and _start_of(int(pid)) != started
+    def _held(self) -> models.QuerySet[SyncHistory]:
+        return SyncHistory.objects.filter(
+            pk=self.run.pk, fence=self.run.fence, status=SyncHistory.Status.RUNNING
+        )
 
 
-@cache
-def worker_name() -> str:
-    """Name this process for ever: machine, process id and the moment the process started."""
-    return f"{_machine()}|{os.getpid()}@{_start_of(os.getpid())}"
-
-
-@cache
-def _machine() -> str:
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = Path("/proc/self/ns/pid").readlink()
-        return f"{socket.gethostname()}/{boot[:13]}/{namespace}"
-    return socket.gethostname()
-
-
-def _start_of(pid: int) -> str:
-    """When that process started, in clock ticks since boot; empty where it does not live."""
-    with suppress(OSError, IndexError):
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        fields = status.rpartition(")")[2].split()
-        return "" if fields[0] in ("Z", "X") else fields[19]
-    return ""
-
-
-def _enqueue(connection: PluginConfiguration, now: datetime) -> bool:
-    """Move the connection to its next time and queue the run, both or neither."""
-    with suppress(IntegrityError), transaction.atomic():
-        moved = PluginConfiguration.objects.filter(
-            pk=connection.pk, enabled=True, next_run_at=connection.next_run_at
-        ).update(next_run_at=now + _interval(connection))
-        if moved:
-            SyncHistory.objects.create(
-                organization_id=connection.organization_id,
-                connection=connection,
-                trigger=SyncHistory.Trigger.SCHEDULE,
-                requested_by=SYSTEM.name,
-            )
-            return True
-    return False
-
-
-def plugin_accepts_files(connection: PluginConfiguration) -> bool:
-    """Whether the connection lives from files that people hand over; a missing plugin does not."""
-    try:
-        return plugin_class(connection.plugin).accepts_files
-    except PluginUnavailable:
-        return False
-
-
-def _interval(connection: PluginConfiguration) -> timedelta:
-    try:
-        return timedelta(hours=4)
-    except PluginUnavailable:
-        return timedelta(hours=4)
+def _in_words(error: KvitError) -> dict[str, Any]:
+    return {
+        "error_kind": type(error).__name__,
+        "error_message": error.message,
+        "error_params": {name: str(value) for name, value in error.params.items()},
+    }
 
 
 def _lease() -> timedelta:

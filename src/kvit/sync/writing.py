@@ -1,0 +1,191 @@
+"""Writing what a run reads: collected into batches, each one short transaction under the run's fence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, assert_never
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from kvit.audit.recording import Actor
+from kvit.kernel.errors import PluginCrashed, RecordError
+from kvit.kernel.money import Money
+from kvit.kernel.sealing import KeyRing
+from kvit.ledger import posting
+from kvit.ledger.accounts import own_account
+from kvit.ledger.models import BankAccount
+from kvit.ledger.movements import Movement, movement_of
+from kvit.plugin import Account, Checkpoint, Gone, Item, Transaction, Unreadable
+from kvit.sync import quarantine
+from kvit.sync.models import PluginConfiguration, SourceAccount, SyncHistory
+from kvit.sync.queue import Claim
+from kvit.sync.redaction import Redactor
+
+BATCH_RECORDS: Final = 500
+LONGEST_CURSOR_BYTES: Final = 64 * 1024
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was taken since the last commit."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    movements: dict[str, list[Movement]] = field(default_factory=dict)
+    gone: dict[str, list[str]] = field(default_factory=dict)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    records: int = 0
+    cursor: Mapping[str, Any] | None = None
+
+
+class Writer:
+    """Takes items and writes them; a batch ends at a checkpoint or when it is full."""
+
+    def __init__(self, held: Claim, actor: Actor, keys: KeyRing, redactor: Redactor) -> None:
+        self.held = held
+        self.actor = actor
+        self.keys = keys
+        self.redactor = redactor
+        self.connection: PluginConfiguration = held.run.connection
+        self.accounts = _known_accounts(self.connection)
+        self.put_aside: set[str] = set()
+        """Digests of the records set aside in this run."""
+        self.batch = _Batch()
+
+    def take(self, item: Item) -> None:
+        """Collect an item, and write the batch where it ends one. Raises LeaseLost, PluginCrashed."""
+        batch = self.batch
+        match item:
+            case Transaction():
+                batch.records += 1
+                self._take_transaction(item)
+            case Account():
+                batch.accounts[item.external_id] = item
+            case Unreadable():
+                batch.records += 1
+                batch.unreadable.append(item)
+            case Gone():
+                batch.gone.setdefault(item.account_id, []).append(item.external_id)
+            case Checkpoint():
+                batch.cursor = self._storable(item.cursor)
+                self.commit()
+            case _:
+                assert_never(item)
+        if batch.records >= BATCH_RECORDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write the batch in one short transaction. Raises LeaseLost, and then nothing was written."""
+        batch, self.batch = self.batch, _Batch()
+        with transaction.atomic():
+            self.held.renew()
+            for account in batch.accounts.values():
+                self.accounts[account.external_id] = self._keep_account(account)
+            posted = posting.Posted()
+            for account_id, movements in batch.movements.items():
+                posted += posting.post(
+                    self.accounts[account_id],
+                    self._source(account_id),
+                    movements,
+                    actor=self.actor,
+                    keys=self.keys,
+                )
+            for account_id, ids in batch.gone.items():
+                if account_id in self.accounts:
+                    posting.release(
+                        self.accounts[account_id], self._source(account_id), ids, actor=self.actor
+                    )
+            self.put_aside |= quarantine.put_aside(self.held.run, batch.unreadable, self.keys, self.redactor)
+            self._count(batch, posted)
+            self._move_cursor(batch)
+
+    def _take_transaction(self, item: Transaction) -> None:
+        try:
+            movement = movement_of(item)
+            account_id = self._account_of(item, movement)
+        except RecordError as error:
+            self.batch.unreadable.append(quarantine.unreadable(item, error))
+        else:
+            self.batch.movements.setdefault(account_id, []).append(movement)
+
+    def _account_of(self, item: Transaction, movement: Movement) -> str:
+        account = self.batch.accounts.get(item.account_id) or self.accounts.get(item.account_id)
+        if account is None:
+            raise RecordError("The record belongs to an account the source did not name.", field="account_id")
+        if account.currency != movement.currency:
+            raise RecordError(
+                "The record is in {found}, its account in {expected}.",
+                field="currency",
+                found=movement.currency,
+                expected=account.currency,
+            )
+        return item.account_id
+
+    def _source(self, account_id: str) -> str:
+        return f"{self.connection.plugin}:{account_id}"
+
+    def _keep_account(self, account: Account) -> BankAccount:
+        """Find or make the own account that the source's account is."""
+        balance_minor = _balance(account)
+        known = self.accounts.get(account.external_id)
+        row = (
+            known
+            if known is not None and known.currency == account.currency
+            else own_account(
+                self.held.run.organization,
+                account.number or account.external_id,
+                account.currency,
+                account.name,
+                actor=self.actor,
+            )
+        )
+        SourceAccount.objects.update_or_create(
+            connection=self.connection,
+            external_id=account.external_id,
+            defaults={"account": row, "balance_minor": balance_minor, "seen_at": timezone.now()},
+        )
+        return row
+
+    def _storable(self, cursor: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a cursor, which is stored in the clear and shown. Raises PluginCrashed."""
+        try:
+            text = json.dumps(dict(cursor))
+        except (TypeError, ValueError):
+            raise PluginCrashed(kind="a cursor that is not JSON") from None
+        if len(text) > LONGEST_CURSOR_BYTES:
+            raise PluginCrashed(kind="a cursor larger than 64 KiB")
+        if self.redactor.mask(text) != text:
+            raise PluginCrashed(kind="a credential in the cursor")
+        return dict(cursor)
+
+    def _move_cursor(self, batch: _Batch) -> None:
+        """Move the connection's cursor; a replay reads the past and leaves it."""
+        if batch.cursor is not None and self.held.run.replays_id is None:
+            PluginConfiguration.objects.filter(pk=self.connection.pk).update(cursor=batch.cursor)
+
+    def _count(self, batch: _Batch, posted: posting.Posted) -> None:
+        """Count what was written; whatever is new proves that the run does not kill its workers."""
+        got_further = posted.created or posted.updated or batch.cursor not in (None, self.connection.cursor)
+        SyncHistory.objects.filter(pk=self.held.run.pk).update(
+            fetched=F("fetched") + batch.records,
+            created=F("created") + posted.created,
+            updated=F("updated") + posted.updated,
+            unchanged=F("unchanged") + posted.unchanged,
+            conflicting=F("conflicting") + posted.conflicting,
+            quarantined=F("quarantined") + len(batch.unreadable),
+            takeovers=0 if got_further else F("takeovers"),
+        )
+
+
+def _known_accounts(connection: PluginConfiguration) -> dict[str, BankAccount]:
+    rows = SourceAccount.objects.filter(connection=connection).select_related("account__organization")
+    return {row.external_id: row.account for row in rows}
+
+
+def _balance(account: Account) -> int | None:
+    """Return the balance in hundredths. Raises AmountUnreadable, also for what is no currency."""
+    balance = Money.of(account.balance or 0, account.currency)
+    return None if account.balance is None else balance.minor
