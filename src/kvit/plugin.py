@@ -236,7 +236,10 @@ class Http(Protocol):
     """The engine's HTTP client: timeouts, gates, size limits and masked logs are its business.
 
     Both methods refuse to work inside a database transaction, wait for the gate, and raise Temporary
-    where no whole answer came.
+    where no whole answer came, or Misconfigured where the host is not one of the plugin's `hosts` nor of the
+    addresses in its settings. A GET or HEAD that got no whole answer, or 502, 503 or 504, is tried three
+    times at most before the plugin hears of it. Redirects are not followed. Answers are kept, sealed, for
+    replays.
     """
 
     def get(
@@ -250,7 +253,8 @@ class Http(Protocol):
     ) -> httpx.Response:
         """Return a successful answer.
 
-        Raises AuthExpired on 401 and 403, RateLimited on 429, Temporary on 5xx and Misconfigured on the rest.
+        Raises AuthExpired on 401 and 403, RateLimited on 429 and on 503 with Retry-After, Temporary on other
+        5xx and Misconfigured on the rest.
         """
         ...
 
@@ -320,9 +324,13 @@ class Plugin[C](ABC):
     schedule: ClassVar[str] = "0 */4 * * *"
     """When a connection is synced unless its owner says otherwise: cron, in the organization's time zone."""
     hosts: ClassVar[Sequence[str]] = ()
-    """The hosts it may send requests to, besides those of addresses that stand in its settings."""
+    """The hosts it may send requests to, by HTTPS, besides the addresses that stand in its settings.
+
+    `"api.bank.example"`, `"api.bank.example:8443"`, or `".bank.example"` for every name below it. Plain HTTP
+    and private networks are for addresses that the owner entered in the settings.
+    """
     max_requests: ClassVar[int] = 1000
-    """How many requests one sync may send."""
+    """How many requests one sync may send, every try counted; the next one raises RequestBudgetSpent."""
     guide: ClassVar[Sequence[str]] = ()
     """Steps, in words, that lead a person to the credentials."""
     picture: ClassVar[str] = ""

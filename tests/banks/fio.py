@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import random
 import re
 import socket
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -37,6 +39,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PRAGUE: Final = ZoneInfo("Europe/Prague")
 TOKEN: Final = "Kvit0Test" + "x7" * 27 + "A"
 TODAY: Final = date(2025, 6, 30)
+SLOVAK_BANK: Final = "8330"
 FREE_DAYS: Final = 90
 """How many days back the bank answers without an unlock (manual 3.1)."""
 
@@ -67,6 +70,8 @@ class Movement:
     bic: str = ""
     order_id: int | None = None
     reference: str = ""
+    is_pending: bool = False
+    """Blocked, such as a card payment of today: Fio's API tells it only when it is booked."""
 
 
 @dataclass(kw_only=True)
@@ -82,7 +87,11 @@ class Account:
 
     @property
     def iban(self) -> str:
-        return czech_iban(self.number, self.bank)
+        return iban_of(self.number, self.bank)
+
+    @property
+    def bic(self) -> str:
+        return "FIOZSKBAXXX" if self.bank == SLOVAK_BANK else "FIOBCZPPXXX"
 
 
 @dataclass(kw_only=True)
@@ -115,10 +124,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the bank saw: `violations` counts uses of a token before its interval was over."""
+    """What the bank saw: `violations` counts uses of a token before its interval was over.
+
+    The bank is one process, so it counts the uses by all processes of its clients together.
+    """
 
     requests: list[Request]
     violations: int
+    violations_of: dict[str, int] = field(default_factory=dict)
+    """By token, those that made any."""
 
 
 @dataclass(kw_only=True)
@@ -127,6 +141,9 @@ class Settings:
 
     today: date = TODAY
     interval_seconds: float = 30.0
+    told_interval_milliseconds: int | None = None
+    """What the header X-IntervalUseToken says, where not the truth: the real bank said 20000 in 2018."""
+    unlock_seconds: float = 600.0
     largest_answer: int = 50_000
     date_shape: DateShape = "offset"
     newest_first: bool = False
@@ -140,11 +157,12 @@ class Data:
     settings: Settings = field(default_factory=Settings)
 
 
-def czech_iban(number: str, bank: str) -> str:
-    """Return the IBAN of a Czech account without a prefix (ISO 13616, check digits by ISO 7064 mod 97-10)."""
+def iban_of(number: str, bank: str) -> str:
+    """Return the IBAN of an account without a prefix (ISO 13616, check digits by ISO 7064 mod 97-10)."""
+    country, letters = ("SK", "2820") if bank == SLOVAK_BANK else ("CZ", "1235")  # A is 10, Z is 35
     bban = f"{bank}000000{number:0>10}"
-    check = 98 - int(f"{bban}123500") % 97  # C is 12, Z is 35
-    return f"CZ{check:02d}{bban}"
+    check = 98 - int(f"{bban}{letters}00") % 97
+    return f"{country}{check:02d}{bban}"
 
 
 def generated(
@@ -218,7 +236,8 @@ def statement_json(
     newest_first: bool = False,
 ) -> bytes:
     """Write the bank's answer about a period, both days inclusive."""
-    ordered = sorted(account.movements, key=lambda movement: (movement.booked_on, movement.id))
+    told = [movement for movement in account.movements if not movement.is_pending]
+    ordered = sorted(told, key=lambda movement: (movement.booked_on, movement.id))
     before = [movement for movement in ordered if movement.booked_on < from_date]
     inside = [movement for movement in ordered if from_date <= movement.booked_on <= to_date]
     opening = account.opening + sum((movement.amount for movement in before), Decimal(0))
@@ -228,7 +247,7 @@ def statement_json(
         "bankId": account.bank,
         "currency": account.currency,
         "iban": account.iban,
-        "bic": "FIOBCZPPXXX",
+        "bic": account.bic,
         "openingBalance": opening,
         "closingBalance": closing,
         "dateStart": _date(from_date, "offset"),
@@ -306,9 +325,32 @@ class FioBank:
         """Book movements on the account that the token opens."""
         self._post("movements", list(movements), token=token)
 
+    def transfer(self, movement: Movement, *, payer: str, payee: str) -> None:
+        """Move money between two accounts: both tell it with one id, the payer's with the other sign."""
+        self.add(replace(movement, amount=-abs(movement.amount), kind="Platba převodem"), token=payer)
+        self.add(replace(movement, amount=abs(movement.amount), kind="Příjem převodem"), token=payee)
+
+    def reverse(self, movement: Movement, *, id: int, token: str = TOKEN) -> Movement:
+        """Book the storno of a movement, with the same order and the opposite sign, and return it."""
+        storno = replace(movement, id=id, amount=-movement.amount, kind="Storno")
+        self.add(storno, token=token)
+        return storno
+
+    def book(self, id: int, booked_on: date, *, token: str = TOKEN) -> None:
+        """Book a pending movement."""
+        self._post("booking", {"id": id, "booked_on": booked_on}, token=token)
+
     def fail(self, *faults: Fault) -> None:
         """Spoil the next answers, in this order."""
         self._post("faults", list(faults))
+
+    def recover(self) -> None:
+        """Forget the faults that are left."""
+        self._post("recovery", None)
+
+    def forgive(self) -> None:
+        """Forget the faults that did not happen yet."""
+        self._post("no-faults", None)
 
     def load(self, *accounts: Account, **settings: object) -> None:
         """Start afresh with these accounts (one empty account where none is given) and Settings."""
@@ -319,8 +361,18 @@ class FioBank:
         self._post("settings", settings)
 
     def unlock(self, token: str = TOKEN) -> None:
-        """Open data older than 90 days, as the owner does in the internet banking."""
+        """Open data older than 90 days for `unlock_seconds`, as the owner does in the internet banking."""
         self._post("unlock", None, token=token)
+
+    def authorize(
+        self, token: str, *, at: str = TOKEN, works_after_seconds: float = 300.0, lives_seconds: float = 1e9
+    ) -> None:
+        """Give the account that the token `at` opens another token, which works later and then expires.
+
+        The same token again replaces its times.
+        """
+        times = {"token": token, "works_after": works_after_seconds, "lives": lives_seconds}
+        self._post("token", times, token=at)
 
     def revoke(self, token: str = TOKEN) -> None:
         """Let the token expire."""
@@ -382,15 +434,24 @@ class _Server(ThreadingHTTPServer):
         self.accounts = data.accounts
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
-        self.violations = 0
+        self.violations: Counter[str] = Counter()
         self.last_use: dict[str, float] = {}
-        self.unlocked: set[str] = set()
+        self.unlocked_until: dict[str, float] = {}
+        self.lives: dict[str, tuple[float, float]] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent about clients that went away: tests make them do so."""
 
     def account(self, token: str) -> Account | None:
         return next((account for account in self.accounts if token in account.tokens), None)
+
+    def account_opened_by(self, token: str) -> Account | None:
+        """Return the account of a token that works now."""
+        begins, ends = self.lives.get(token, (0.0, math.inf))
+        return self.account(token) if begins <= time.monotonic() < ends else None
+
+    def is_unlocked(self, token: str) -> bool:
+        return time.monotonic() < self.unlocked_until.get(token, 0.0)
 
     def next_fault(self) -> Fault | None:
         if not self.faults:
@@ -406,7 +467,7 @@ class _Server(ThreadingHTTPServer):
         now = time.monotonic()
         last = self.last_use.get(token)
         if last is not None and now - last < self.settings.interval_seconds:
-            self.violations += 1
+            self.violations[token] += 1
             return True
         self.last_use[token] = now
         return False
@@ -427,6 +488,33 @@ def _answer(fault: Fault) -> _Answer:
         content_type=fault.content_type,
         location=fault.location,
     )
+
+
+@dataclass(kw_only=True)
+class _Booking:
+    id: int
+    booked_on: date
+
+
+@dataclass(kw_only=True)
+class _Lifetime:
+    token: str
+    works_after: float
+    lives: float
+
+
+def _book(account: Account, booking: _Booking) -> None:
+    account.movements = [
+        replace(movement, booked_on=booking.booked_on, is_pending=False)
+        if movement.id == booking.id
+        else movement
+        for movement in account.movements
+    ]
+
+
+def _told_interval(settings: Settings) -> int:
+    told = settings.told_interval_milliseconds
+    return int(settings.interval_seconds * 1000) if told is None else told
 
 
 _PERIODS: Final = re.compile(r"/v1/rest/periods/([^/]+)/([^/]+)/([^/]+)/transactions\.json")
@@ -458,7 +546,11 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             if noun == "state":
-                told: object = State(requests=server.requests, violations=server.violations)
+                told: object = State(
+                    requests=server.requests,
+                    violations=server.violations.total(),
+                    violations_of=dict(server.violations),
+                )
             else:
                 wanted = query.get("iban", "")
                 told = [
@@ -478,13 +570,24 @@ class _Handler(BaseHTTPRequestHandler):
                 server.load(msgspec.json.decode(body, type=Data))
             case "movements" if account is not None:
                 account.movements += msgspec.json.decode(body, type=list[Movement])
+            case "recovery":
+                server.faults.clear()
             case "faults":
                 server.faults += msgspec.json.decode(body, type=list[Fault])
+            case "no-faults":
+                server.faults.clear()
             case "settings":
                 known = msgspec.to_builtins(server.settings)
                 server.settings = msgspec.convert(known | msgspec.json.decode(body), type=Settings)
             case "unlock":
-                server.unlocked.add(token)
+                server.unlocked_until[token] = time.monotonic() + server.settings.unlock_seconds
+            case "booking" if account is not None:
+                _book(account, msgspec.json.decode(body, type=_Booking))
+            case "token" if account is not None:
+                wish = msgspec.json.decode(body, type=_Lifetime)
+                begins = time.monotonic() + wish.works_after
+                server.lives[wish.token] = (begins, begins + wish.lives)
+                account.tokens += [] if wish.token in account.tokens else [wish.token]
             case "revoke" if account is not None:
                 account.tokens.remove(token)
             case _:
@@ -498,7 +601,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         token, from_date, to_date = found.groups()
         with self.server.lock:
-            account = self.server.account(token)
+            account = self.server.account_opened_by(token)
             answer, fault = self._decide(account, token, from_date, to_date)
             self.server.requests.append(
                 Request(
@@ -530,14 +633,18 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return _Answer(status=404)
         free_from = settings.today - timedelta(days=FREE_DAYS)
-        if first < free_from and token not in self.server.unlocked:
+        if first < free_from and not self.server.is_unlocked(token):
             text = (
                 "Data není možné poskytnout bez silné autorizace. Autorizujte pokyn v bankovnictví, "
                 f"nebo požádejte o data, která nejsou starší jak {FREE_DAYS} dní (od {free_from:%d.%m.%Y})."
             )
             return _Answer(status=422, body=text.encode())
         if (
-            sum(first <= movement.booked_on <= last for movement in account.movements)
+            sum(
+                first <= movement.booked_on <= last
+                for movement in account.movements
+                if not movement.is_pending
+            )
             > settings.largest_answer
         ):
             return _Answer(status=413)
@@ -560,7 +667,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         if answer.location:
             self.send_header("Location", answer.location)
-        self.send_header("X-IntervalUseToken", str(int(self.server.settings.interval_seconds * 1000)))
+        self.send_header("X-IntervalUseToken", str(_told_interval(self.server.settings)))
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
         if kind == "cut":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import httpx
 import pytest
+from stdnum import iban
 
 from tests.banks.fio import (
     TODAY,
@@ -94,6 +96,7 @@ def test_a_second_use_within_the_interval_is_refused_and_counted(bank: FioBank) 
     assert [answer.status_code for answer in answers] == [200, 409, 409]
     assert answers[0].headers["X-IntervalUseToken"] == "30000"
     assert bank.state().violations == 2
+    assert bank.state().violations_of == {TOKEN: 2}
 
 
 @pytest.mark.parametrize(
@@ -123,3 +126,82 @@ def test_old_days_need_an_unlock(bank: FioBank) -> None:
     assert locked.status_code == 422
     assert "(od 01.04.2025)" in locked.text
     assert httpx.get(url, trust_env=False).status_code == 200
+
+
+def test_an_unlock_ends(bank: FioBank) -> None:
+    bank.load(interval_seconds=0, unlock_seconds=0)
+    bank.unlock()
+
+    assert asked(bank, TOKEN, "2025-03-31").status_code == 422
+
+
+def test_uses_before_the_interval_are_counted_by_token(bank: FioBank) -> None:
+    other = "o" * 64
+    bank.load(Account(tokens=[TOKEN, other]), interval_seconds=30)
+
+    for token in (TOKEN, other, TOKEN, TOKEN):
+        asked(bank, token)
+
+    assert bank.state().violations == 2
+    assert bank.state().violations_of == {TOKEN: 2}
+
+
+def test_the_header_may_say_another_interval_than_is_kept(bank: FioBank) -> None:
+    bank.load(interval_seconds=30, told_interval_milliseconds=20000)
+
+    assert asked(bank, TOKEN).headers["X-IntervalUseToken"] == "20000"
+    assert asked(bank, TOKEN).status_code == 409
+
+
+def test_a_token_begins_to_work_later_and_expires(bank: FioBank) -> None:
+    young, old = "y" * 64, "o" * 64
+    bank.load(interval_seconds=0)
+    bank.authorize(young, works_after_seconds=300)
+    bank.authorize(old, works_after_seconds=-10, lives_seconds=5)
+
+    assert [asked(bank, token).status_code for token in (TOKEN, young, old)] == [200, 500, 500]
+    bank.authorize(young, works_after_seconds=0)
+    assert asked(bank, young).status_code == 200
+
+
+def test_a_pending_movement_is_in_no_answer_before_it_is_booked(bank: FioBank) -> None:
+    bank.load(Account(movements=[replace(MOVEMENT, is_pending=True)]), interval_seconds=0)
+
+    before = asked(bank, TOKEN).json(parse_float=Decimal)["accountStatement"]
+    bank.book(MOVEMENT.id, TODAY)
+    after = asked(bank, TOKEN).json(parse_float=Decimal)["accountStatement"]
+
+    assert (before["transactionList"], before["info"]["closingBalance"]) == (None, Decimal("1000.00"))
+    assert len(after["transactionList"]["transaction"]) == 1
+    assert after["info"]["closingBalance"] == Decimal("2250.10")
+
+
+def test_a_transfer_has_one_id_in_both_accounts_and_a_storno_another_id(bank: FioBank) -> None:
+    payee = "p" * 64
+    other = Account(number="2600170205", bank="8330", currency="EUR", tokens=[payee])
+    bank.load(Account(), other, interval_seconds=0)
+    payment = replace(MOVEMENT, order_id=30_000_000_001)
+
+    bank.transfer(payment, payer=TOKEN, payee=payee)
+    storno = bank.reverse(payment, id=MOVEMENT.id + 1)
+
+    assert [(row.id, row.amount) for row in bank.movements(other.iban)] == [(MOVEMENT.id, payment.amount)]
+    told = [(row.id, row.amount, row.order_id) for row in bank.movements(Account().iban)]
+    assert told == [
+        (MOVEMENT.id, -payment.amount, payment.order_id),
+        (storno.id, -payment.amount, payment.order_id),
+    ]
+
+
+def test_a_slovak_account_has_a_slovak_iban_and_bic(bank: FioBank) -> None:
+    bank.load(Account(bank="8330", currency="EUR"), interval_seconds=0)
+
+    info = asked(bank, TOKEN).json()["accountStatement"]["info"]
+
+    assert (info["bankId"], info["iban"][:2], info["bic"]) == ("8330", "SK", "FIOZSKBAXXX")
+    assert iban.is_valid(info["iban"])
+
+
+def asked(bank: FioBank, token: str, first: str = "2025-06-30") -> httpx.Response:
+    url = f"{bank.base_url}periods/{token}/{first}/{TODAY}/transactions.json"
+    return httpx.get(url, trust_env=False)

@@ -115,6 +115,16 @@ def test_a_fio_file_keeps_ids_symbols_and_exact_amounts(http: HttpClient) -> Non
     assert "26000000001" in read.raw["text"]
 
 
+def test_ids_are_told_as_the_bank_s_own_only_where_the_format_proves_it(http: HttpClient) -> None:
+    own = FioAccount(movements=[Movement(id=26_000_000_001, booked_on=TODAY, amount=Decimal(1))])
+
+    (of_fio,) = transactions(synced(http, handed(statement_json(own, TODAY, TODAY))))
+    (of_camt,) = transactions(synced(http, handed(camt(ntry("B-1", "10.00")))))
+    (of_gpc,) = transactions(synced(http, handed(gpc())))
+
+    assert (of_fio.is_bank_id, of_camt.is_bank_id, of_gpc.is_bank_id) == (True, True, False)
+
+
 def test_the_same_file_twice_says_the_same(http: HttpClient) -> None:
     data = camt(ntry("A", "10.00"), ntry("B", "10.00"))
 

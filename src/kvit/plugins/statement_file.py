@@ -133,6 +133,7 @@ def _transaction(account_id: str, currency: str, entry: Entry, format_name: str)
         specific_symbol=entry.specific_symbol,
         message=entry.message,
         status="pending" if entry.pending else "booked",
+        is_bank_id=entry.is_bank_id,
         raw={"format": format_name, "line": entry.line, "text": entry.raw},
     )
 

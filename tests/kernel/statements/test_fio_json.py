@@ -6,6 +6,7 @@ import json
 from datetime import date
 
 import pytest
+from stdnum import iban
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
@@ -168,3 +169,29 @@ def test_deep_nesting_is_refused() -> None:
 def test_the_same_movement_has_the_same_id_in_fio_s_gpc_file() -> None:
     (statement,) = parse(gpc(gpc_head(), gpc_movement(reference="0026000000001"))).statements
     assert statement.entries[0].external_id == only_entry(fio(fio_movement(c22=26000000001))).external_id
+
+
+def test_the_message_says_everything_once() -> None:
+    texts = {"c16": "Nájem  06", "c7": "Nájem 06", "c25": "poznámka", "c18": "15.90 EUR"}
+
+    assert only_entry(fio(fio_movement(**texts))).message == "Nájem 06 / poznámka / 15.90 EUR"
+    assert only_entry(fio(fio_movement(c16="za 15.90 EUR", c18="15.90 EUR"))).message == "za 15.90 EUR"
+
+
+@pytest.mark.parametrize(
+    ("number", "bank_code", "expected"),
+    [
+        ("2000145399", "2010", "CZ9320100000002000145399"),
+        ("19-2000145399", "2010", "CZ7920100000192000145399"),
+        ("2900123457", "8330", "SK7083300000002900123457"),
+        ("2000145399", "0800", "2000145399/0800"),
+        ("", "2010", ""),
+    ],
+)
+def test_an_account_without_an_iban_has_the_name_it_has_with_one(
+    number: str, bank_code: str, expected: str
+) -> None:
+    (statement,) = parse(fio(iban=None, accountId=number, bankId=bank_code)).statements
+
+    assert statement.account == expected
+    assert "/" in expected or not expected or iban.is_valid(expected)

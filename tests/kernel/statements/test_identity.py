@@ -77,3 +77,41 @@ def test_a_fio_movement_without_id_gets_a_digest_and_a_warning() -> None:
 
 def test_a_repeated_fio_id_does_not_merge_two_movements() -> None:
     assert len(set(ids(fio(fio_movement(), fio_movement(c1=5))))) == 2
+
+
+def bank_ids(data: bytes) -> list[str]:
+    """Those that the bank gives in its API too."""
+    return [
+        entry.external_id
+        for statement in parse(data).statements
+        for entry in statement.entries
+        if entry.is_bank_id
+    ]
+
+
+def test_fio_s_json_and_gpc_carry_the_id_of_its_api() -> None:
+    assert bank_ids(fio(fio_movement())) == ["26000000001"]
+    assert bank_ids(gpc(gpc_head(bank="FIO"), gpc_movement())) == ["26000000001"]
+    assert bank_ids(gpc(gpc_head(bank="FIO"), gpc_movement(reference="0000000000017"))) == ["17"]
+
+
+def test_the_same_field_of_another_bank_s_gpc_may_mean_something_else() -> None:
+    assert bank_ids(gpc(gpc_head(), gpc_movement())) == []
+    assert bank_ids(gpc(gpc_movement())) == []
+    assert ids(gpc(gpc_head(), gpc_movement())) == ["26000000001"]
+
+
+def test_the_account_servicer_s_reference_is_the_bank_s_id_of_a_booked_entry() -> None:
+    assert bank_ids(camt(camt_entry(more=reference("B-1")))) == ["B-1"]
+    assert bank_ids(camt(camt_entry(more=f"<Sts>PDNG</Sts>{reference('B-1')}"))) == []
+    assert bank_ids(camt(camt_entry(more=reference("17")))) == []
+    assert bank_ids(camt(camt_entry(more="<NtryRef>26000000001</NtryRef>"))) == []
+    assert bank_ids(camt(camt_entry(details=[f"<Refs>{reference('B-1')}</Refs>"]))) == []
+
+
+def test_a_reference_at_two_movements_is_no_id_of_the_bank() -> None:
+    assert (
+        bank_ids(camt(camt_entry("1.00", more=reference("B")), camt_entry("2.00", more=reference("B")))) == []
+    )
+    assert bank_ids(fio(fio_movement(), fio_movement(c1=7))) == []
+    assert bank_ids(camt(camt_entry())) == []

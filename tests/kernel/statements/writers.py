@@ -49,13 +49,17 @@ def camt_balance(
 
 
 def gpc_head(
-    opening: str = "00000000100000+", closing: str = "00000000110000+", *, account: str = CZECH_ACCOUNT
+    opening: str = "00000000100000+",
+    closing: str = "00000000110000+",
+    *,
+    account: str = CZECH_ACCOUNT,
+    bank: str = "",
 ) -> bytes:
+    """The head of a statement; Fio alone writes its name (`FIO`) behind it."""
     name = "Zkušební firma".encode("cp1250").ljust(20)
     turnovers = b"0" * 14 + b"+" + b"0" * 14 + b"+"
-    return (
-        b"074" + account.encode() + name + b"010326" + (opening + closing).encode() + turnovers + b"003310326"
-    )
+    numbers = b"010326" + (opening + closing).encode() + turnovers + b"003310326"
+    return b"074" + account.encode() + name + numbers + bank.encode()
 
 
 def gpc_movement(

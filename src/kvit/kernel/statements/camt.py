@@ -176,8 +176,10 @@ class _Reader:
         value_on = _day(parts.get("ValDt"), "ValDt")
         transactions = [each for part in _each(element, "NtryDtls") for each in _each(part, "TxDtls")]
         details = self._details(element, transactions, amount, section.account)
+        is_pending = state in _PENDING_STATES
         return Entry(
             external_id=_reference(parts, transactions),
+            is_bank_id=not is_pending and _is_servicer_reference(parts),
             amount=amount,
             booked_on=self._booked_on(element, parts, value_on, section),
             value_on=value_on,
@@ -187,7 +189,7 @@ class _Reader:
             constant_symbol=details.constant_symbol,
             specific_symbol=details.specific_symbol,
             message=details.message or one_line(_own_text(parts.get("AddtlNtryInf"))),
-            pending=state in _PENDING_STATES,
+            pending=is_pending,
             line=_line(element),
             raw=etree.tostring(element, encoding="unicode", with_tail=False),
         )
@@ -416,6 +418,11 @@ def _reference(parts: dict[str, etree._Element], transactions: list[etree._Eleme
         or bank_reference(_own_text(parts.get("NtryRef")), counts=True)
         or bank_reference(_text(only, "AcctSvcrRef"))
     )
+
+
+def _is_servicer_reference(parts: dict[str, etree._Element]) -> bool:
+    """Whether the id is the bank's for the entry itself (ISO 20022, `AcctSvcrRef`), and no mere number."""
+    return bool(bank_reference(_own_text(parts.get("AcctSvcrRef")), counts=True))
 
 
 def _remittance(element: etree._Element | None) -> tuple[list[str], list[str]]:

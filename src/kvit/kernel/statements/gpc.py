@@ -4,7 +4,8 @@ Positions are bytes counted from 1, both ends inclusive, as the banks' manuals c
 Fio banka, 5.3.1.3):
 
     074  own account 4-19, name 20-39, day of the opening balance 40-45, opening balance 46-59 and its
-         sign 60, closing balance 61-74 and its sign 75, statement number 106-108, its day 109-114
+         sign 60, closing balance 61-74 and its sign 75, statement number 106-108, its day 109-114,
+         the bank's name 115-128 where it is Fio (`FIO`)
     075  own account 4-19, other account 20-35, the bank's id 36-48, amount in hundredths 49-60, code 61,
          variable symbol 62-71, bank code 74-77, constant symbol 78-81, specific symbol 82-91,
          value day 92-97, other party 98-117, numeric currency 119-122, booking day 123-128
@@ -38,6 +39,8 @@ _NAME_END = 117
 _LONGEST_RECORD = 128
 _CONTINUATIONS = {b"076": 36, b"078": 4, b"079": 4}
 """Where the text of a continuation begins."""
+_FIO = "FIO"
+"""How the head names the one bank that is known to write the id of its API into the movements."""
 _CZECH_LETTERS = "áčďéěíňóřšťúůýžÁČĎÉĚÍŇÓŘŠŤÚŮÝŽ"
 _FIRST_YEAR = 80
 """Two digits from here on are of the twentieth century."""
@@ -118,6 +121,10 @@ class _Section:
     opening_minor: int | None = None
     closing_minor: int | None = None
     entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def is_of_fio(self) -> bool:
+        return self.head is not None and self.head.text(115, 128) == _FIO
 
     def statement(self) -> Statement:
         currencies = {entry.amount.currency for entry in self.entries}
@@ -206,7 +213,7 @@ class _Reader:
         self.finish_movement()
         try:
             section = self._section_of(record)
-            section.entries.append(self._entry(record))
+            section.entries.append(self._entry(record, section))
         except RecordError as error:
             self.errors.append(_problem(error, record))
         else:
@@ -228,7 +235,7 @@ class _Reader:
             )
         return section
 
-    def _entry(self, record: _Record) -> Entry:
+    def _entry(self, record: _Record, section: _Section) -> Entry:
         if len(record.line) < _SHORTEST_MOVEMENT:
             raise RecordError(
                 "The record is cut after {length} bytes.",
@@ -248,8 +255,10 @@ class _Reader:
         day = booked_on or value_on
         if day is None:
             raise RecordError("The movement has no day.", field=_at(123, 128))
+        external_id = bank_reference(record.text(36, 48).lstrip("0"), counts=not section.is_of_fio)
         return Entry(
-            external_id=bank_reference(record.text(36, 48).lstrip("0"), counts=True),
+            external_id=external_id,
+            is_bank_id=bool(external_id) and section.is_of_fio,
             amount=money_of(sign * int(record.digits(49, 60)), self._currency(record), _at(49, 60)),
             booked_on=day,
             value_on=value_on,

@@ -56,7 +56,8 @@ def identify(statements: Sequence[Statement]) -> tuple[tuple[Statement, ...], tu
             return entry
         facts = _facts(entry)
         occurrences[account, entry.pending, facts] += 1
-        return replace(entry, external_id=_digest(account, facts, occurrences[account, entry.pending, facts]))
+        digest = _digest(account, facts, occurrences[account, entry.pending, facts])
+        return replace(entry, external_id=digest, is_bank_id=False)
 
     return (
         tuple(

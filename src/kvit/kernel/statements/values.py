@@ -17,6 +17,9 @@ class Entry:
 
     external_id: str
     """The bank's own id where the format carries one, else a stable digest (see `identity`)."""
+    is_bank_id: bool = False
+    """Whether the bank gives `external_id` to this movement of the account wherever it tells it, also in its
+    API; in doubt it is false."""
     amount: Money
     """Its currency is `NO_CURRENCY` where the file does not say."""
     booked_on: date

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +38,19 @@ def doubts(answer: FioStatement) -> Iterator[str]:
             yield f"Line {problem.line} of the answer: {problem.message}"
 
 
+def balance_before(answer: FioStatement, day: date) -> Decimal | None:
+    """Return what the account held before a day of the answer's period, or after the period.
+
+    None where the bank gave no opening balance or a movement cannot be read.
+    """
+    opening = answer.statement.opening_balance
+    entries = [record.entry for record in answer.records]
+    if opening is None or None in entries:
+        return None
+    minor = sum(entry.amount.minor for entry in entries if entry is not None and entry.booked_on < day)
+    return (opening.amount + Decimal(minor).scaleb(-2)).quantize(Decimal("0.01"))
+
+
 def items(answer: FioStatement, *, balance: Decimal | None) -> Iterator[Item]:
     """Yield the account and every record of the answer, in the bank's order."""
     statement = answer.statement
@@ -66,8 +80,9 @@ def _item(record: FioRecord, account_id: str) -> Item:
 
 def _transaction(entry: Entry, account_id: str, raw: Mapping[str, Any]) -> Transaction:
     """Keep the bank's own id even where it stands at two records: Fio gives no id twice (manual 5.3)."""
+    bank_id = bank_reference(_text(raw, "column22"))
     return Transaction(
-        external_id=bank_reference(_text(raw, "column22")) or entry.external_id,
+        external_id=bank_id or entry.external_id,
         account_id=account_id,
         amount=entry.amount.amount,
         currency=entry.amount.currency,
@@ -78,16 +93,11 @@ def _transaction(entry: Entry, account_id: str, raw: Mapping[str, Any]) -> Trans
         variable_symbol=entry.variable_symbol,
         constant_symbol=entry.constant_symbol,
         specific_symbol=entry.specific_symbol,
-        message=_message(entry, raw),
+        message=entry.message,
         reference=_text(raw, "column27"),
+        is_bank_id=bool(bank_id),
         raw=raw,
     )
-
-
-def _message(entry: Entry, raw: Mapping[str, Any]) -> str:
-    """Return the message for the recipient and the user identification, once where they say the same."""
-    texts = dict.fromkeys(" ".join(_text(raw, column).split()) for column in ("column16", "column7"))
-    return " / ".join(text for text in texts if text) or entry.message
 
 
 def _text(raw: Mapping[str, Any], column: str) -> str:

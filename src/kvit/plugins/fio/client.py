@@ -15,12 +15,15 @@ import httpx
 from kvit.plugin import AuthExpired, Gate, Http, Misconfigured, RateLimited, Secret, Temporary
 
 TOKEN: Final = r"[0-9A-Za-z]{64}"  # noqa: S105 - what a token looks like
-PATIENCE: Final = {409: 3, 500: 2}
+PATIENCE: Final = {409: 3, 500: 3}
 """How often these answers are accepted before they count: both may come from a passing fault."""
 SHARED_TOKEN_WAIT: Final = timedelta(minutes=2)
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _FREE_FROM: Final = re.compile(r"\bod (\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
-_ERROR_CODE: Final = re.compile(rb"<errorCode>\s*(\d+)\s*</errorCode>")
+_ERROR_CODE: Final = re.compile(r"<errorCode>\s*(\d+)\s*</errorCode>")
+_ERROR_MESSAGE: Final = re.compile(r"<message[^>]*>\s*([^<]*?)\s*</message>")
+_LONGEST_QUOTE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Locked:
 
     free_from: date | None
     """None where the bank did not say."""
+    said: str
+    """The bank's own words, in Czech."""
 
 
 class FioClient:
@@ -44,19 +49,38 @@ class FioClient:
         self._base_url = base_url.strip().rstrip("/")
         self._token = token
         self._gate = Gate(key=token, seconds=interval_seconds)
+        self._has_answered = False
 
-    def movements(self, first: date, last: date, *, patient: bool = True) -> bytes | TooMany | Locked:
+    def movements(self, first: date, last: date) -> bytes | TooMany | Locked:
         """Return the JSON document about a period, both days inclusive.
 
-        A `patient` call asks again, after the gate's interval, where the refusal may be a passing one.
+        It asks again, after the gate's interval, where the refusal may be a passing one.
         Raises AuthExpired, RateLimited, Temporary or Misconfigured.
         """
         response = self._ask(first, last)
         tries = 1
-        while patient and _may_pass(response) and tries < PATIENCE[response.status_code]:
+        while _may_pass(response) and tries < PATIENCE[response.status_code]:
             response = self._ask(first, last)
             tries += 1
-        return self._answer(response)
+        if _blames_the_token(response) and self._has_answered:
+            raise Temporary("Fio answered this token a moment ago and now refuses it (status 500).")
+        answer = _answer(response)
+        self._has_answered = True
+        return answer
+
+    def try_out(self, day: date) -> bytes | TooMany | Locked:
+        """Ask once about one day, for a person who waits.
+
+        Raises what `movements` raises, in the words for a token that was entered a moment ago.
+        """
+        response = self._ask(day, day)
+        if _blames_the_token(response):
+            raise AuthExpired(
+                "Fio does not know this token. A new one starts to work five minutes after you authorize it "
+                "in the internet banking: wait and try again. An older one has expired or was removed: "
+                "make a new one there (Settings → API)."
+            )
+        return _answer(response)
 
     def _ask(self, first: date, last: date) -> httpx.Response:
         token = self._token.reveal()
@@ -67,24 +91,30 @@ class FioClient:
         url = f"{self._base_url}/periods/{token}/{first}/{last}/transactions.json"
         return self._http.request("GET", url, gate=self._gate)
 
-    def _answer(self, response: httpx.Response) -> bytes | TooMany | Locked:
-        status = response.status_code
-        if status == 413:
-            return TooMany()
-        if status == 422:
-            return Locked(_free_from(response.text))
-        if status == 409:
-            raise RateLimited(
-                SHARED_TOKEN_WAIT,
-                "Fio answers a token once in 30 seconds and another program is using this one. "
-                "Make a token for Kvit alone.",
-            )
-        _raise_for_failure(response)
-        return response.content
-
 
 def _may_pass(response: httpx.Response) -> bool:
     return response.status_code in PATIENCE and _error_code(response) is None
+
+
+def _blames_the_token(response: httpx.Response) -> bool:
+    """Whether it is how Fio refuses a token that is unknown, expired or not active yet (8.4)."""
+    return response.status_code == 500 and _error_code(response) is None
+
+
+def _answer(response: httpx.Response) -> bytes | TooMany | Locked:
+    status = response.status_code
+    if status == 413:
+        return TooMany()
+    if status == 422:
+        return Locked(_free_from(response.text), " ".join(response.text.split())[:_LONGEST_QUOTE])
+    if status in (409, 429):
+        raise RateLimited(
+            SHARED_TOKEN_WAIT,
+            "Fio answers a token once in 30 seconds and another program is using this one. "
+            "Make a token for Kvit alone.",
+        )
+    _raise_for_failure(response)
+    return response.content
 
 
 def _raise_for_failure(response: httpx.Response) -> None:
@@ -92,11 +122,16 @@ def _raise_for_failure(response: httpx.Response) -> None:
     status = response.status_code
     code = _error_code(response)
     if code is not None:
-        raise Temporary("Fio cannot answer at the moment (its error {code}).", code=code)
+        raise Temporary(
+            "Fio cannot answer at the moment (its error {code}: {reason}).",
+            code=code,
+            reason=_error_message(response),
+        )
     if status in (401, 403, 500):
         raise AuthExpired(
-            "Fio does not know this token, or it is no longer valid. Make a new one in the internet banking "
-            "of Fio (Settings → API) and enter it here; it works five minutes after you authorize it."
+            "Fio does not accept the token: most likely it has expired, or it was removed. Make a new one in "
+            "the internet banking of Fio (Settings → API) and enter it here; it works five minutes after you "
+            "authorize it. History stays, and the missed days are read then."
         )
     if status >= 500 or response.is_redirect:
         raise Temporary("Fio cannot answer at the moment (status {status}).", status=status)
@@ -107,14 +142,23 @@ def _raise_for_failure(response: httpx.Response) -> None:
         )
     if not response.is_success:
         raise Misconfigured("Fio refused the request (status {status}).", status=status)
-    if response.content.lstrip().startswith(b"<"):
+    if _is_markup(response):
         raise Temporary("Fio answered with a page instead of movements.")
+
+
+def _is_markup(response: httpx.Response) -> bool:
+    return response.content.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"<")
 
 
 def _error_code(response: httpx.Response) -> int | None:
     """Read the code of a refusal in XML, which comes also where JSON was asked for (8.4)."""
-    found = _ERROR_CODE.search(response.content) if response.content.lstrip().startswith(b"<") else None
+    found = _ERROR_CODE.search(response.text) if _is_markup(response) else None
     return int(found[1]) if found else None
+
+
+def _error_message(response: httpx.Response) -> str:
+    found = _ERROR_MESSAGE.search(response.text)
+    return found[1][:_LONGEST_QUOTE] if found and found[1] else "no reason given"
 
 
 def _free_from(text: str) -> date | None:

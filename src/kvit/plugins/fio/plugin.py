@@ -6,32 +6,26 @@ bookmark before the answer has arrived, and an answer lost on the way would be l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kvit.plugin import (
-    Checkpoint,
-    Context,
-    Identity,
-    Item,
-    Misconfigured,
-    Plugin,
-    Secret,
-    Temporary,
-    field,
-)
+from kvit.plugin import Checkpoint, Context, Identity, Item, Misconfigured, Plugin, Secret, Temporary, field
 from kvit.plugins.fio import answer
 from kvit.plugins.fio.client import TOKEN, FioClient, Locked, TooMany
+from kvit.plugins.fio.cursor import Cursor
+from kvit.plugins.fio.reading import FREE, Moved, Reading
 
-OVERLAP: Final = timedelta(days=14)
-"""Movements are booked late and corrected; what is read again is stored once."""
-FREE: Final = timedelta(days=89)
-"""How far back Fio answers without an unlock; the manual says 90 days (3.1), the last of them is not safe."""
+TOKEN_LIVES: Final = timedelta(days=180)
+"""The longest life of a token after its authorization or, with automatic extension, a sign-in (manual 2)."""
 
 _PRAGUE: Final = ZoneInfo("Europe/Prague")
+_ISO_DATE: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})")
+_CZECH_DATE: Final = re.compile(r"(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>\d{4})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +36,17 @@ class FioConfig:
         "the account only. It works five minutes after you authorize it.",
         pattern=TOKEN,
     )
+    token_valid_until: str = field(
+        "The token is valid until",
+        help="As Fio shows it at the token, such as 31. 12. 2026. Leave it empty where the token is extended "
+        "automatically at each sign-in to the internet banking.",
+        default="",
+        pattern=r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}\. ?\d{1,2}\. ?\d{4}",
+    )
     days_back: int = field(
-        "Days to read at the first sync",
-        help="Fio gives more than 89 days only within 10 minutes after you unlock it at the token.",
+        "Days of history to read",
+        help="Fio gives more than 89 days only within 10 minutes after you unlock it at the token. "
+        "A larger number entered later makes the next sync read the older movements too.",
         default=FREE.days,
         min=1,
         max=3660,
@@ -58,35 +60,60 @@ class FioConfig:
 class Fio(Plugin[FioConfig]):
     name, title, version, Config = "fio", "Fio banka", "1.0", FioConfig
     description = "Movements on one account at Fio banka (Czech Republic or Slovakia), by its API."
+    schedule = "0 */2 * * *"
+    hosts = ("fioapi.fio.cz",)
+    guide = (
+        "Sign in to the internet banking of Fio and open Settings → API.",
+        "Click “Add a new token” and choose the account. One token opens one account.",
+        "Choose the right “Account monitoring” only. Kvit reads; it needs no right to enter payments.",
+        "Set the validity to 180 days and switch on the automatic extension at each sign-in.",
+        "Authorize the token as you authorize a payment. It starts to work five minutes later.",
+        "Copy the whole token, 64 letters and digits, and paste it here. No other program may use it.",
+    )
+    picture = files("kvit.plugins.fio").joinpath("where.svg").read_text(encoding="utf-8")
 
     def check(self) -> Identity:
+        if self.config.token_valid_until and _day(self.config.token_valid_until) is None:
+            raise Misconfigured("There is no such day.", field="token_valid_until")
         today = datetime.now(UTC).astimezone(_PRAGUE).date()
-        body = self._client().movements(today, today, patient=False)
+        body = self._client().try_out(today)
         if not isinstance(body, bytes):
             raise Temporary("Fio refused to answer for today. It will be tried again.")
         return answer.identity(answer.read(body))
 
-    def sync(self, ctx: Context) -> Iterator[Item]:
-        """Read from the last sync, with an overlap, to today; the cursor is `synced_through`, an ISO date.
+    def credentials_expire_on(self, entered_on: date) -> date | None:
+        """Return the day its owner wrote down, else 180 days from the entry, the most Fio allows.
 
-        Where Fio gives only a part, and days since the last sync would stay unread, the part is yielded,
-        the cursor stays and Misconfigured tells how to unlock the rest.
+        Each sign-in to the internet banking may extend a token, so it may live longer than this says. A day
+        written down for an earlier token counts no more.
+        """
+        written = _day(self.config.token_valid_until)
+        return written if written is not None and written >= entered_on else entered_on + TOKEN_LIVES
+
+    def sync(self, ctx: Context) -> Iterator[Item]:
+        """Read from the last sync, with an overlap, to today; see `cursor.Cursor` for what is remembered.
+
+        Where Fio gives only a part, the rest is yielded, the cursor stays before the unread days and
+        Misconfigured tells what to do about them.
         """
         client = self._client()
-        plan = _Plan.of(ctx, timedelta(days=self.config.days_back))
-        while plan.windows:
-            first, last = plan.windows.pop()
+        reading = Reading(Cursor.of(ctx.cursor), today=ctx.today, days_back=self.config.days_back)
+        for day in reading.left_out:
+            ctx.warn(f"{day} is left out: it has more movements than Fio gives. Upload its statement file.")
+        while reading.period is not None:
+            first, last = reading.period
             match client.movements(first, last):
                 case TooMany():
-                    plan.halve(first, last)
-                case Locked(free_from):
-                    plan.narrow(first, last, free_from)
+                    reading.halve(first, last)
+                    yield Checkpoint(reading.cursor().as_json())
+                case Locked(told, said):
+                    free_from = reading.narrow(first, told)
                     ctx.log(f"Fio gives movements since {free_from} only; older ones need an unlock.")
+                    ctx.log(f"In the words of Fio: “{said}”")
                 case bytes() as body:
-                    yield from _window(ctx, body, is_last=not plan.windows)
-                    yield plan.checkpoint(last)
-        if plan.unread is not None:
-            raise plan.unread
+                    yield from _answered(ctx, reading, first, last, body)
+        if reading.refusal is not None:
+            raise reading.refusal
 
     def _client(self) -> FioClient:
         config = self.config
@@ -98,80 +125,31 @@ class Fio(Plugin[FioConfig]):
         )
 
 
-def _window(ctx: Context, body: bytes, *, is_last: bool) -> Iterator[Item]:
+def _answered(ctx: Context, reading: Reading, first: date, last: date, body: bytes) -> Iterator[Item]:
     read = answer.read(body)
     for doubt in answer.doubts(read):
-        ctx.log(doubt)
+        ctx.warn(doubt)
+    for moved in reading.answered(first, last, read):
+        ctx.warn(_words(moved, read.statement.currency))
     closing = read.statement.closing_balance
-    yield from answer.items(read, balance=closing.amount if closing is not None and is_last else None)
+    yield from answer.items(read, balance=closing.amount if closing and reading.period is None else None)
+    yield Checkpoint(reading.cursor().as_json())
 
 
-@dataclass(kw_only=True)
-class _Plan:
-    """The periods still to be asked for, the earliest at the end, and what must not be skipped."""
-
-    windows: list[tuple[date, date]]
-    synced_through: date | None
-    needed_from: date
-    """Later days may never be left out silently."""
-    narrowed: bool = False
-    unread: Misconfigured | None = None
-
-    @classmethod
-    def of(cls, ctx: Context, first_sync: timedelta) -> _Plan:
-        today, free = ctx.today, ctx.today - FREE
-        stored = ctx.cursor.get("synced_through")
-        if stored is None:
-            synced_through, first = None, today - first_sync
-            needed_from = first if first < free else today
-        else:
-            synced_through = needed_from = min(date.fromisoformat(str(stored)), today)
-            first = synced_through - OVERLAP
-            if synced_through >= free:
-                first = max(first, free)
-        return cls(windows=[(first, today)], synced_through=synced_through, needed_from=needed_from)
-
-    def halve(self, first: date, last: date) -> None:
-        """Ask for two halves instead; raises Misconfigured for a single day."""
-        if first == last:
-            raise Misconfigured(
-                "On {day} the account has more movements than Fio gives in one answer. "
-                "Export that day as a statement file and upload it to Kvit.",
-                day=first,
-            )
-        middle = first + (last - first) // 2
-        self.windows += [(middle + timedelta(days=1), last), (first, middle)]
-
-    def narrow(self, first: date, last: date, free_from: date | None) -> None:
-        """Begin at the first day Fio gives; raises Misconfigured where that was tried or leaves nothing."""
-        windows = [*self.windows, (first, last)]
-        locked = _locked(max(first, self.needed_from) if self.synced_through else first, free_from)
-        if self.narrowed or free_from is None or not first < free_from <= windows[0][1]:
-            raise locked
-        self.narrowed = True
-        if free_from > self.needed_from:
-            self.unread = locked
-        self.windows = [(max(begin, free_from), end) for begin, end in windows if end >= free_from]
-
-    def checkpoint(self, last: date) -> Checkpoint:
-        """Return the cursor after the window that ends on `last`; it stays while days before are unread."""
-        synced_through = (
-            max(last, self.synced_through or last) if self.unread is None else self.synced_through
-        )
-        return Checkpoint({"synced_through": synced_through.isoformat()} if synced_through else {})
-
-
-def _locked(first: date, free_from: date | None) -> Misconfigured:
-    if free_from is None:
-        return Misconfigured(
-            "Fio gives movements since {first} only after an unlock. In the internet banking of Fio open "
-            "Settings → API, click the lock at the token and authorize it, then sync within 10 minutes.",
-            first=first,
-        )
-    return Misconfigured(
-        "Movements since {first} are unread: Fio gives those before {free_from} only after an unlock. "
-        "In the internet banking of Fio open Settings → API, click the lock at the token and authorize it, "
-        "then sync within 10 minutes.",
-        first=first,
-        free_from=free_from,
+def _words(moved: Moved, currency: str) -> str:
+    told = (
+        f"Before {moved.before} the account held {moved.was} {currency} when that was read last, and "
+        f"{moved.now} {currency} now: Fio booked or changed something with an earlier date."
     )
+    return f"{told} Kvit reads the last {FREE.days} days again." if moved.reads_again else told
+
+
+def _day(text: str) -> date | None:
+    """Read `2026-12-31` or `31. 12. 2026`; None where it is empty or no day."""
+    found = _ISO_DATE.fullmatch(text) or _CZECH_DATE.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return date(int(found["year"]), int(found["month"]), int(found["day"]))
+    except ValueError:
+        return None
