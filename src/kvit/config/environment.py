@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -86,21 +87,55 @@ def _refuse_unsafe(variables: Mapping[str, str]) -> None:
         )
 
 
+class MasterKeyFile(KeyRing):
+    """The master keys of a file, one a line or separated by commas, the active one first.
+
+    It is read again when it changes: a key that was added or put back is there without a restart. A file that
+    is gone or unreadable meanwhile changes nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises SettingsError where the file holds no keys, and OSError or UnicodeDecodeError."""
+        self._path = path
+        self._state = _state_of(path)
+        self._found = self._read()
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        with suppress(OSError, UnicodeDecodeError, SettingsError):
+            state = _state_of(self._path)
+            if state != self._state:
+                self._found, self._state = self._read(), state
+        return self._found
+
+    def _read(self) -> tuple[Key, ...]:
+        return _keys_in(self._path.read_text(encoding="utf-8"))
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """What differs once a file was written or replaced."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _keys_in(text: str) -> tuple[Key, ...]:
+    return KeyRing.from_text(text.replace("\n", ",")).keys
+
+
 def _master_keys(variables: Mapping[str, str], data_dir: Path) -> KeyRing:
     text = variables.get("KVIT_MASTER_KEY", "")
     path = variables.get("KVIT_MASTER_KEY_FILE", "")
     if text and path:
         raise SettingsError("Set KVIT_MASTER_KEY or KVIT_MASTER_KEY_FILE, not both.")
-    if path:
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(
-                "KVIT_MASTER_KEY_FILE names {path}, which cannot be read.", path=path
-            ) from None
-    if not text:
-        text = _kept(data_dir / "master.key", Key.generate().to_text())
-    return KeyRing.from_text(text.replace("\n", ","))
+    if text:
+        return KeyRing(_keys_in(text))
+    if not path:
+        _kept(data_dir / "master.key", Key.generate().to_text())
+        return MasterKeyFile(data_dir / "master.key")
+    try:
+        return MasterKeyFile(Path(path))
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError("KVIT_MASTER_KEY_FILE names {path}, which cannot be read.", path=path) from None
 
 
 def _kept(path: Path, new_value: str) -> str:

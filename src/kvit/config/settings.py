@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "kvit.web.middleware.RequestIdMiddleware",
     "kvit.web.middleware.LanguageMiddleware",
     "kvit.web.middleware.AccessMiddleware",
+    "kvit.web.middleware.ReadOnlyMiddleware",
 ]
 
 TEMPLATES = [

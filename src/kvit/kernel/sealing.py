@@ -95,16 +95,15 @@ class Key:
 
     @cached_property
     def header(self) -> bytes:
-        name = self.id.encode()
-        return _MAGIC + bytes([len(name)]) + name
+        return header_of(self.id)
 
 
 class KeyRing:
     """Keys by id; the first one seals, all of them open."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
-        self._keys = tuple(keys)
-        if not self._keys:
+        self._found = tuple(keys)
+        if not self._found:
             raise SettingsError("There is no key to seal secrets with.")
 
     @classmethod
@@ -113,12 +112,16 @@ class KeyRing:
         return cls(Key.from_text(part) for part in text.split(",") if part.strip())
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        return self._found
+
+    @property
     def active(self) -> Key:
-        return self._keys[0]
+        return self.keys[0]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return tuple(key.id for key in self._keys)
+        return tuple(key.id for key in self.keys)
 
     def seal(self, plaintext: bytes, place: Place) -> bytes:
         """Return an envelope that opens only at this place."""
@@ -145,10 +148,22 @@ class KeyRing:
         key_id, body = envelope[start:end], envelope[end:]
         if len(body) < _NONCE_BYTES + _TAG_BYTES:
             raise SealBroken
-        for key in self._keys:
+        for key in self.keys:
             if key.id.encode() == key_id:
                 return key, body
         raise KeyMissing(key_id=key_id.decode("ascii", "replace"))
+
+
+def header_of(key_id: str) -> bytes:
+    """Return what every envelope sealed with this key begins with."""
+    name = key_id.encode()
+    return _MAGIC + bytes([len(name)]) + name
+
+
+def key_id_of(envelope: bytes) -> str:
+    """Return the id of the key that sealed an envelope of this module's own making."""
+    start = len(_MAGIC) + 1
+    return envelope[start : start + envelope[len(_MAGIC)]].decode("ascii")
 
 
 def _seal(key: Key, nonce: bytes, plaintext: bytes, binding: bytes) -> bytes:

@@ -38,6 +38,8 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    AUDITED: ClassVar[tuple[str, ...]] = ("email", "name", "is_active")
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
@@ -64,6 +66,17 @@ class Organization(models.Model):
     time_zone = models.CharField(_("time zone"), max_length=50, default="Europe/Prague")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "name",
+        "identification_number",
+        "tax_number",
+        "street",
+        "city",
+        "postal_code",
+        "country",
+        "time_zone",
+    )
+
     def __str__(self) -> str:
         return self.name
 
@@ -79,6 +92,8 @@ class Membership(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("user_id", "organization_id", "role")
 
     class Meta:
         constraints = [

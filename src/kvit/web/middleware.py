@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any, cast
+from http import HTTPStatus
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from kvit.audit.recording import Actor
+from kvit.users.keys import missing_master_keys
 from kvit.users.models import User
 from kvit.users.scoping import Access, access_of
 from kvit.web.requests import Request
 
 ORGANIZATION_KEY = "organization"
 """Where the session keeps the id of the organization a person has switched to."""
+
+SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 type Next = Callable[[HttpRequest], HttpResponse]
 
@@ -83,13 +87,38 @@ class AccessMiddleware:
         if not isinstance(request.user, User):
             return _to_sign_in(request)
         access = _access(request, request.user)
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not getattr(view, "lookers_may_post", False):
+        if request.method not in SAFE_METHODS and not getattr(view, "lookers_may_post", False):
             access.require_change()
         asked = cast("Request", request)
         asked.access = access
         asked.actor = Actor.of_user(request.user, asked.request_id)
         timezone.activate(ZoneInfo(access.organization.time_zone))
         return None
+
+
+class ReadOnlyMiddleware:
+    """Change nothing while a master key is missing: what would be sealed or synced then, could be lost.
+
+    People still sign in and out, and choose what is only their own: language, theme and organization.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], _arguments: Any, _named: Any
+    ) -> HttpResponse | None:
+        """Answer a change with 503 and the name of the missing key."""
+        is_their_own = not getattr(view, "login_required", True) or getattr(view, "lookers_may_post", False)
+        if request.method in SAFE_METHODS or is_their_own or not missing_master_keys():
+            return None
+        response = render(request, "web/read_only.html", status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+            response.headers["HX-Refresh"] = "true"
+        return response
 
 
 def lookers_may_post[View: Callable[..., HttpResponse]](view: View) -> View:
