@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 from django.db import transaction
+from django.db.models import Count, QuerySet, Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,10 @@ from kvit.plugin import Transaction
 from kvit.users.keys import key_ring
 from kvit.users.models import Organization
 from tests.factories import IBAN, TODAY, a_movement, a_payment, an_account, an_organization, post
+
+
+def of_movements() -> QuerySet[AuditEntry]:
+    return AuditEntry.objects.filter(table="ledger_moneytransaction")
 
 
 def facts_of(organization: Organization) -> list[tuple[object, ...]]:
@@ -54,8 +59,24 @@ def test_posting_twice_changes_nothing(organization: Organization) -> None:
     before = list(MoneyTransaction.objects.order_by("id").values())
     assert post(account, movements) == Posted(unchanged=299)
     assert list(MoneyTransaction.objects.order_by("id").values()) == before
-    assert AuditEntry.objects.count() == 299
+    assert of_movements().count() == 299
     assert RawPayload.objects.count() == 1
+
+
+def test_a_batch_of_fifty_thousand_is_exact(organization: Organization) -> None:
+    account = an_account(organization)
+    one = a_movement("0")
+    movements = [one._replace(external_id=f"{number}", amount_minor=number) for number in range(50_000)]
+    assert post(account, [*movements, *movements[:7]]) == Posted(created=50_000, unchanged=7)
+    changed = [
+        movement._replace(message="new") if at % 100 == 0 else movement
+        for at, movement in enumerate(movements)
+    ]
+    assert post(account, changed) == Posted(updated=500, unchanged=49_500)
+    stored = MoneyTransaction.objects.aggregate(Count("id"), Sum("amount_minor"))
+    assert stored == {"id__count": 50_000, "amount_minor__sum": sum(range(50_000))}
+    assert of_movements().values("object_id", "action").distinct().count() == 50_500
+    assert of_movements().count() == 50_500
 
 
 def test_an_empty_batch_posts_nothing(organization: Organization) -> None:
@@ -97,7 +118,7 @@ def test_details_are_completed_and_audited_from_and_to(organization: Organizatio
         actor=Actor(name="plugin:x@1", run_id=7),
     )
     assert posted == Posted(updated=1, unchanged=1)
-    entry = AuditEntry.objects.get(action="changed")
+    entry = of_movements().get(action="changed")
     assert (entry.actor, entry.run_id) == ("plugin:x@1", 7)
     assert entry.before is not None
     assert entry.after is not None
@@ -142,17 +163,20 @@ def test_a_released_pending_movement_is_gone_and_a_booked_one_stays(organization
     post(account, [a_movement("A", status="pending"), a_movement("B")])
     with transaction.atomic():
         assert posting.release(account, f"test:{IBAN}", ["A", "B"], actor=SYSTEM) == 1
-    assert [row.external_id for row in MoneyTransaction.objects.all()] == ["B"]
-    assert AuditEntry.objects.filter(action="deleted").count() == 1
+    assert dict(MoneyTransaction.objects.values_list("external_id", "status")) == {
+        "A": "withdrawn",
+        "B": "booked",
+    }
+    assert of_movements().filter(action="changed").count() == 1
 
 
 def test_the_audit_has_exactly_one_entry_for_each_change(organization: Organization) -> None:
     account = an_account(organization)
     post(account, [a_movement(f"{number}") for number in range(50)])
     post(account, [a_movement(f"{number}", message="new" if number < 5 else "") for number in range(60)])
-    assert AuditEntry.objects.filter(action="created").count() == 60
-    assert AuditEntry.objects.filter(action="changed").count() == 5
-    ids = set(AuditEntry.objects.filter(action="created").values_list("object_id", flat=True))
+    assert of_movements().filter(action="created").count() == 60
+    assert of_movements().filter(action="changed").count() == 5
+    ids = set(of_movements().filter(action="created").values_list("object_id", flat=True))
     assert ids == set(MoneyTransaction.objects.values_list("id", flat=True))
 
 
@@ -162,7 +186,7 @@ def test_a_rolled_back_batch_leaves_nothing(organization: Organization) -> None:
         posting.post(account, "s", [a_movement("A")], actor=SYSTEM, keys=key_ring(organization))
         raise ZeroDivisionError
     assert not MoneyTransaction.objects.exists()
-    assert not AuditEntry.objects.exists()
+    assert not of_movements().exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -263,6 +287,7 @@ def test_a_conflict_is_kept_or_accepted_once_by_a_person(organization: Organizat
         conflicts.keep(conflict, actor=SYSTEM)
 
 
+@pytest.mark.past_the_audit
 def test_a_conflict_about_money_that_pays_an_invoice_cannot_be_accepted(organization: Organization) -> None:
     account = an_account(organization)
     post(account, [a_movement("A", "10.00 CZK")])

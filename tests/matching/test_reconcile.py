@@ -17,6 +17,7 @@ from kvit.matching import review
 from kvit.matching.models import Decision, Rejection
 from kvit.matching.reconcile import reconcile
 from kvit.users.models import Organization
+from kvit.work.clients import add_payer_account
 from kvit.work.models import PayerAccount
 from tests.factories import (
     TODAY,
@@ -113,9 +114,7 @@ def test_one_symbol_on_two_accounts_is_ambiguous(organization: Organization) -> 
 
 def test_a_payer_known_for_another_client_only_is_a_veto(organization: Organization) -> None:
     ours, theirs = a_client(organization), a_client(organization)
-    PayerAccount.objects.create(
-        organization=organization, client=theirs, number="19-2000145399/0800", provenance="human"
-    )
+    add_payer_account(theirs, "19-2000145399/0800", actor=SYSTEM)
     an_invoice(ours)
     row = a_payment(
         an_account(organization),
@@ -124,9 +123,7 @@ def test_a_payer_known_for_another_client_only_is_a_veto(organization: Organizat
     )
     reconcile(organization)
     assert codes(current(row)) == ["payer.other_client"]
-    PayerAccount.objects.create(
-        organization=organization, client=ours, number="CZ6508000000192000145399", provenance="human"
-    )
+    add_payer_account(ours, "CZ6508000000192000145399", actor=SYSTEM)
     assert reconcile(organization).settled == 1
 
 

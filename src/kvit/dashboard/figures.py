@@ -11,9 +11,10 @@ from django.db.models.functions import TruncMonth
 
 from kvit.invoices.models import Invoice
 from kvit.kernel.money import Money
+from kvit.ledger import duplicates
 from kvit.ledger.models import MoneyTransaction, TransactionConflict
 from kvit.matching.models import Decision
-from kvit.sync.models import PluginConfiguration, SyncHistory
+from kvit.sync.models import SyncHistory
 from kvit.users.models import Organization
 
 LATEST_RUNS = 5
@@ -48,8 +49,7 @@ class Overview:
     overdue: Figure
     """The part of `waiting` whose due date has passed."""
     to_review: int
-    """Movements and conflicts that wait for a person."""
-    connections_in_trouble: tuple[PluginConfiguration, ...]
+    """Movements, conflicts and possible duplicates that wait for a person."""
     latest_runs: tuple[SyncHistory, ...]
     months: tuple[Month, ...]
     """The last twelve months in the currency most used, the oldest first; empty without movements."""
@@ -59,13 +59,11 @@ def overview(organization: Organization, today: date) -> Overview:
     """Compute the figures as of `today` (in the organization's time zone)."""
     transactions = MoneyTransaction.objects.filter(organization=organization)
     invoices = Invoice.objects.filter(organization=organization)
-    connections = PluginConfiguration.objects.filter(organization=organization)
     return Overview(
         received=_received(organization, today),
         waiting=_open(invoices.filter(state=Invoice.State.ISSUED)),
         overdue=_open(invoices.filter(state=Invoice.State.ISSUED, due_on__lt=today)),
         to_review=to_review(organization),
-        connections_in_trouble=tuple(connections.filter(state=PluginConfiguration.State.NEEDS_ATTENTION)),
         latest_runs=tuple(
             SyncHistory.objects.filter(organization=organization).select_related("connection")[:LATEST_RUNS]
         ),
@@ -74,12 +72,12 @@ def overview(organization: Organization, today: date) -> Overview:
 
 
 def to_review(organization: Organization) -> int:
-    """Count what waits for a person: movements to decide about and conflicts."""
+    """Count what waits for a person: movements to decide about, conflicts and possible duplicates."""
     decisions = Decision.objects.waiting().filter(organization=organization).count()
     conflicts = TransactionConflict.objects.filter(
         organization=organization, resolved_at__isnull=True
     ).count()
-    return decisions + conflicts
+    return decisions + conflicts + duplicates.waiting(organization).count()
 
 
 def _received(organization: Organization, today: date) -> Figure:

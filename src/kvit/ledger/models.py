@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Abs
 from django.utils.translation import gettext_lazy as _
 
+from kvit.audit.faults import Fault
 from kvit.kernel.money import Money
+from kvit.ledger.movements import fingerprint_of_row
 from kvit.users.models import Organization
+from kvit.users.sealed import SealedColumn
 
 
 class BankAccount(models.Model):
@@ -24,6 +28,8 @@ class BankAccount(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     name = models.CharField(_("name"), max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("number", "currency", "name")
 
     class Meta:
         ordering = ["id"]
@@ -46,6 +52,8 @@ class RawPayload(models.Model):
     run_id = models.BigIntegerField(null=True)
     sealed = models.BinaryField()
     created_at = models.DateTimeField()
+
+    SEALED: ClassVar = (SealedColumn("sealed"),)
 
     def __str__(self) -> str:
         return str(self.uid)
@@ -123,6 +131,21 @@ class MoneyTransaction(models.Model):
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "account_id",
+        "source",
+        "external_id",
+        "amount_minor",
+        "currency",
+        "booked_on",
+        "status",
+        "variable_symbol",
+        "duplicate_of_id",
+        "settled_minor",
+        "fingerprint",
+    )
+    AUDITED_AT_FIRST: ClassVar[Mapping[str, Any]] = {"duplicate_of_id": None, "settled_minor": 0}
+
     objects: ClassVar[models.Manager[MoneyTransaction]] = models.Manager.from_queryset(
         MoneyTransactionQuerySet
     )()
@@ -143,10 +166,24 @@ class MoneyTransaction(models.Model):
         ]
         indexes = [
             models.Index(fields=["organization", "-booked_on", "-id"], name="ledger_transaction_list"),
+            models.Index(
+                fields=["organization", "account"],
+                name="ledger_transaction_pending",
+                condition=Q(status="pending"),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.booked_on} {self.amount}"
+
+    @classmethod
+    def audit_faults(cls) -> Iterator[Fault]:
+        """Yield the movements whose columns do not fit their fingerprint; see `audit.verifying`."""
+        for row in cls.objects.exclude(fingerprint="").order_by("pk").iterator():
+            if fingerprint_of_row(row) != row.fingerprint:
+                yield Fault(
+                    cls._meta.db_table, row.pk, "what the source told about it does not fit its fingerprint"
+                )
 
     @property
     def amount(self) -> Money:
@@ -203,6 +240,15 @@ class PossibleDuplicate(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(max_length=300, blank=True)
 
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "transaction_id",
+        "candidate_id",
+        "reason",
+        "verdict",
+        "resolved_at",
+        "resolved_by",
+    )
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["transaction", "candidate"], name="ledger_possibleduplicate_once")
@@ -231,6 +277,15 @@ class TransactionConflict(models.Model):
     created_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(max_length=300, blank=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "transaction_id",
+        "amount_minor",
+        "currency",
+        "booked_on",
+        "resolved_at",
+        "resolved_by",
+    )
 
     class Meta:
         constraints = [

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, NamedTuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from kvit.kernel.errors import AmountUnreadable, RecordError
 from kvit.kernel.money import Money
 from kvit.plugin import Transaction
+
+if TYPE_CHECKING:
+    from kvit.ledger.models import MoneyTransaction
 
 LONGEST_EXTERNAL_ID: Final = 255
 _EARLIEST, _LATEST = date(1970, 1, 1), date(2200, 1, 1)
@@ -18,11 +24,12 @@ _DOMESTIC_IBAN = re.compile(r"(?:CZ|SK)\d{2}(\d{4})\d{16}")
 
 
 class Movement(NamedTuple):
-    """One checked movement, in the order of the ledger's columns; incoming is positive."""
+    """One checked movement by the names of the ledger's columns; incoming is positive."""
 
     external_id: str
-    status: str
+    is_bank_id: bool
     type: str
+    status: str
     amount_minor: int
     currency: str
     booked_on: date
@@ -38,6 +45,30 @@ class Movement(NamedTuple):
     raw: Mapping[str, Any]
 
 
+_TOLD: Final = slice(Movement._fields.index("status"), Movement._fields.index("raw"))
+"""What the fingerprint covers: all that the source told, but its id and its record."""
+_TOLD_COLUMNS: Final = Movement._fields[_TOLD]
+_encode = msgspec.json.Encoder().encode
+
+
+def fingerprint(movement: Movement) -> str:
+    """Return the BLAKE2b-128 of what the source told, as 32 hexadecimal digits.
+
+    The digested bytes are a JSON array of status, amount, currency, both days, counterparty, symbols,
+    message and reference in the order of `Movement`; two different movements never write the same bytes.
+    """
+    return blake2b(_encode(movement[_TOLD]), digest_size=16).hexdigest()
+
+
+def fingerprint_of_row(row: MoneyTransaction) -> str:
+    """Return what `MoneyTransaction.fingerprint` holds for the row's columns as they are now.
+
+    The days must be dates, as the database gives them back.
+    """
+    told = tuple(getattr(row, name) for name in _TOLD_COLUMNS)
+    return blake2b(_encode(told), digest_size=16).hexdigest()
+
+
 def movement_of(transaction: Transaction) -> Movement:
     """Check a plugin's record. Raises RecordError naming the field that does not hold."""
     money = _money(transaction)
@@ -46,8 +77,9 @@ def movement_of(transaction: Transaction) -> Movement:
         raise RecordError("“{status}” is not a status.", field="status", status=transaction.status)
     return Movement(
         external_id=_external_id(transaction.external_id),
-        status=transaction.status,
+        is_bank_id=bool(transaction.is_bank_id),
         type="expense" if money.minor < 0 else "income",
+        status=transaction.status,
         amount_minor=money.minor,
         currency=money.currency,
         booked_on=_day(transaction.booked_on, "booked_on"),

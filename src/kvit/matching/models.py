@@ -18,8 +18,10 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         return self.filter(is_current=True)
 
     def waiting(self) -> DecisionQuerySet:
-        """Current decisions that wait for a person."""
-        return self.current().filter(port__in=Decision.WAITING)
+        """Current decisions that wait for a person; a movement that was withdrawn waits for nobody."""
+        return self.current().filter(
+            port__in=Decision.WAITING, transaction__status=MoneyTransaction.Status.BOOKED
+        )
 
     def decided(self) -> DecisionQuerySet:
         """Current decisions that settled or dismissed their movement."""
@@ -56,6 +58,17 @@ class Decision(models.Model):
     undone_at = models.DateTimeField(null=True)
     undone_by = models.CharField(max_length=300, blank=True)
 
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "transaction_id",
+        "sequence",
+        "port",
+        "tier",
+        "actor",
+        "run_id",
+        "undone_at",
+        "undone_by",
+    )
+
     objects: ClassVar[models.Manager[Decision]] = models.Manager.from_queryset(DecisionQuerySet)()
 
     class Meta:
@@ -77,6 +90,11 @@ class Decision(models.Model):
     def __str__(self) -> str:
         return f"{self.transaction}: {self.port}"
 
+    @classmethod
+    def audited_rows(cls) -> models.QuerySet[Decision]:
+        """Decisions that settled or dismissed a movement; proposals come and go with every pass."""
+        return cls.objects.exclude(port__in=cls.WAITING)
+
     def says_the_same_as(self, other: Decision | None) -> bool:
         """Whether the other one concluded the same for the same reasons."""
         return other is not None and (self.port, self.because, self.candidates) == (
@@ -94,6 +112,8 @@ class Rejection(models.Model):
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="rejections")
     created_by = models.CharField(max_length=300)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("transaction_id", "invoice_id", "created_by")
 
     class Meta:
         constraints = [

@@ -8,15 +8,16 @@ from itertools import batched
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max
+from django.db.models import Exists, F, Max, OuterRef
 from django.utils import timezone
 
-from kvit.audit.recording import SYSTEM, Actor
+from kvit.audit.recording import SYSTEM, Actor, created, record
 from kvit.invoices import settling
 from kvit.invoices.models import Invoice
 from kvit.kernel import matching as kernel
 from kvit.kernel.errors import Refused, Stale
 from kvit.kernel.references import account_key
+from kvit.ledger import duplicates
 from kvit.ledger.models import MoneyTransaction
 from kvit.matching.models import Decision, Rejection
 from kvit.users.models import Organization
@@ -72,7 +73,7 @@ def append_decision(
         with transaction.atomic():
             last = Decision.objects.filter(transaction=row).order_by("-sequence").first()
             Decision.objects.filter(transaction=row, is_current=True).update(is_current=False)
-            return Decision.objects.create(
+            decision = Decision.objects.create(
                 organization_id=row.organization_id,
                 transaction=row,
                 sequence=last.sequence + 1 if last else 1,
@@ -83,14 +84,18 @@ def append_decision(
                 run_id=actor.run_id,
                 created_at=timezone.now(),
             )
+            record(row.organization, actor, [created(decision)])
+            return decision
     except IntegrityError:
         raise Stale from None
 
 
-def learn_payer(invoice: Invoice, row: MoneyTransaction, decision: Decision, provenance: str) -> None:
+def learn_payer(
+    invoice: Invoice, row: MoneyTransaction, decision: Decision, provenance: str, *, actor: Actor
+) -> None:
     """Remember whose account the money came from; undoing the decision withdraws it."""
     if row.counterparty_account:
-        PayerAccount.objects.get_or_create(
+        learned, is_new = PayerAccount.objects.get_or_create(
             client_id=invoice.client_id,
             key=account_key(row.counterparty_account),
             defaults={
@@ -100,6 +105,8 @@ def learn_payer(invoice: Invoice, row: MoneyTransaction, decision: Decision, pro
                 "decision_id": decision.pk,
             },
         )
+        if is_new:
+            record(row.organization, actor, [created(learned)])
 
 
 def _index(organization: Organization) -> kernel.Index:
@@ -122,6 +129,7 @@ def _undecided(organization: Organization) -> Iterator[tuple[MoneyTransaction, D
             status=MoneyTransaction.Status.BOOKED,
             amount_minor__gt=F("settled_minor"),
         )
+        .annotate(is_possible_duplicate=_is_possible_duplicate())
         .exclude(pk__in=Decision.objects.decided().filter(organization=organization).values("transaction"))
         .order_by("booked_on", "id")
     )
@@ -133,11 +141,17 @@ def _undecided(organization: Organization) -> Iterator[tuple[MoneyTransaction, D
         yield row, current.get(row.pk)
 
 
+def _is_possible_duplicate() -> Exists:
+    """Whether nobody has said yet if the movement is another one; asked with it, so as not to miss it."""
+    return Exists(duplicates.unanswered().filter(transaction=OuterRef("pk")))
+
+
 def _payment(row: MoneyTransaction) -> kernel.Payment:
     return kernel.Payment(
         id=row.pk,
         amount=row.unsettled,
         booked_on=row.booked_on,
+        is_possible_duplicate=row.is_possible_duplicate,  # type: ignore[attr-defined]  # annotated
         variable_symbol=row.variable_symbol,
         message=row.message,
         counterparty_account=row.counterparty_account,
@@ -167,7 +181,7 @@ def _settle(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor, index:
             for settle in verdict.settle:
                 invoice = Invoice.objects.get(pk=settle.invoice_id)
                 settling.settle(invoice, row, settle.amount, actor=actor, decision_id=decision.pk)
-                learn_payer(invoice, row, decision, PayerAccount.Provenance.AUTO)
+                learn_payer(invoice, row, decision, PayerAccount.Provenance.AUTO, actor=actor)
     except Refused:
         return False
     for settle in verdict.settle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from kvit.audit.recording import Actor, Change, changed, created, record
+from kvit.audit.recording import Actor, changed, created, deleted, record
 from kvit.invoices import settling
 from kvit.invoices.models import Invoice, Settlement
 from kvit.kernel.errors import Refused, Stale
@@ -30,8 +30,7 @@ def confirm(row: MoneyTransaction, invoice: Invoice, *, actor: Actor) -> Decisio
     with transaction.atomic():
         decision = append_decision(row, Decision.Port.MANUAL, actor=actor, because=[Reason("person.chose")])
         settling.settle(invoice, row, amount, actor=actor, decision_id=decision.pk)
-        learn_payer(invoice, row, decision, PayerAccount.Provenance.HUMAN)
-        record(row.organization, actor, [created(decision, "transaction_id", "port")])
+        learn_payer(invoice, row, decision, PayerAccount.Provenance.HUMAN, actor=actor)
     return decision
 
 
@@ -48,13 +47,11 @@ def withdraw_rejection(row: MoneyTransaction, invoice: Invoice, *, actor: Actor)
     Raises Stale where that is done already.
     """
     with transaction.atomic():
-        rejection = Rejection.objects.filter(transaction=row, invoice=invoice).first()
+        rejection = Rejection.objects.select_for_update().filter(transaction=row, invoice=invoice).first()
         if rejection is None:
             raise Stale("This was undone already.")
-        facts = {"transaction_id": row.pk, "invoice_id": invoice.pk}
-        withdrawn = Change("matching_rejection", rejection.pk, facts, None, "undone")
+        record(row.organization, actor, [deleted(rejection, reason="undone")])
         rejection.delete()
-        record(row.organization, actor, [withdrawn])
     reconcile(row.organization)
 
 
@@ -62,12 +59,7 @@ def dismiss(row: MoneyTransaction, *, actor: Actor) -> Decision:
     """Take a movement out of the review: it pays no invoice. Raises Refused where it pays one already."""
     if row.settled_minor:
         raise Refused("This payment pays an invoice already. Undo that first.")
-    with transaction.atomic():
-        decision = append_decision(
-            row, Decision.Port.DISMISSED, actor=actor, because=[Reason("person.dismissed")]
-        )
-        record(row.organization, actor, [created(decision, "transaction_id", "port")])
-    return decision
+    return append_decision(row, Decision.Port.DISMISSED, actor=actor, because=[Reason("person.dismissed")])
 
 
 def undo(decision: Decision, *, actor: Actor) -> None:
@@ -80,20 +72,28 @@ def undo(decision: Decision, *, actor: Actor) -> None:
         taken = Decision.objects.filter(pk=decision.pk, undone_at__isnull=True).exclude(
             port__in=Decision.WAITING
         )
-        if not taken.update(undone_at=timezone.now(), undone_by=actor.name, is_current=False):
+        undone = {"undone_at": timezone.now(), "undone_by": actor.name}
+        if not taken.update(is_current=False, **undone):
             raise Stale("This was undone already.")
+        record(
+            decision.organization,
+            actor,
+            [changed(decision, {"undone_at": None, "undone_by": ""}, undone, reason="undone")],
+        )
         for line in Settlement.objects.filter(
             decision_id=decision.pk, voids__isnull=True, voided_by__isnull=True
         ).select_related("invoice", "transaction"):
             settling.unsettle(line, actor=actor, reason="decision undone")
             _remember_rejection(decision.transaction, line.invoice, actor)
-        PayerAccount.objects.filter(decision_id=decision.pk).delete()
-        record(
-            decision.organization,
-            actor,
-            [changed(decision, {"undone_at": None}, {"undone_at": timezone.now()}, reason="undone")],
-        )
+        _forget_payers(decision, actor)
     reconcile(decision.organization)
+
+
+def _forget_payers(decision: Decision, actor: Actor) -> None:
+    """Forget the accounts that were learned from the decision."""
+    learned = PayerAccount.objects.select_for_update().filter(decision_id=decision.pk)
+    record(decision.organization, actor, [deleted(row, reason="decision undone") for row in learned])
+    learned.delete()
 
 
 def _remember_rejection(row: MoneyTransaction, invoice: Invoice, actor: Actor) -> None:
@@ -103,4 +103,4 @@ def _remember_rejection(row: MoneyTransaction, invoice: Invoice, actor: Actor) -
         defaults={"organization_id": row.organization_id, "created_by": actor.name},
     )
     if is_new:
-        record(row.organization, actor, [created(rejection, "transaction_id", "invoice_id")])
+        record(row.organization, actor, [created(rejection)])

@@ -35,6 +35,8 @@ def _first_fault(
     """The first condition of A1 that does not hold, or None where all of them do."""
     if payment.is_pending:
         return Reason("payment.pending")
+    if payment.is_possible_duplicate:
+        return Reason("payment.possible_duplicate")
     if not payment.variable_symbol.strip("0 "):
         return Reason("symbol.none")
     if not named:

@@ -24,6 +24,7 @@ WORDS: Final = {
     "payer.other_client": "The payer's account {account} is known for another client only.",
     "pair.rejected": "A person said that this payment does not pay invoice {invoice}.",
     "payment.pending": "The bank has not booked the payment yet.",
+    "payment.possible_duplicate": "It may be the same payment as another one. Say first whether it is.",
     "person.chose": "Chosen by a person.",
     "person.dismissed": "Marked as not paying any invoice.",
 }

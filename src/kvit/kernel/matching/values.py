@@ -31,6 +31,8 @@ class Payment:
     amount: Money
     booked_on: date
     is_pending: bool = False
+    is_possible_duplicate: bool = False
+    """It may be a movement that another source told, or one that was pending; nobody has said yet."""
     variable_symbol: str = ""
     message: str = ""
     counterparty_account: str = ""
