@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from kvit.audit.recording import SYSTEM, Actor
+from kvit.audit.recording import SYSTEM, Actor, created, record
 from kvit.invoices.models import Invoice, InvoiceLine
 from kvit.kernel.money import Money
 from kvit.ledger import posting
@@ -31,24 +31,36 @@ def money(text: str) -> Money:
     return Money.of(amount, currency)
 
 
+@transaction.atomic
 def an_organization(name: str = "") -> Organization:
-    return Organization.objects.create(name=name or f"Firma {next(_numbers)} s.r.o.")
+    organization = Organization.objects.create(name=name or f"Firma {next(_numbers)} s.r.o.")
+    record(organization, SYSTEM, [created(organization)])
+    return organization
 
 
+@transaction.atomic
 def a_member(organization: Organization, role: str = "owner", email: str = "") -> User:
     user = User.objects.create_user(email or f"person{next(_numbers)}@example.com", "correct horse battery")
-    Membership.objects.create(user=user, organization=organization, role=role)
+    membership = Membership.objects.create(user=user, organization=organization, role=role)
+    record(organization, SYSTEM, [created(user), created(membership)])
     return user
 
 
+@transaction.atomic
 def an_account(organization: Organization, number: str = IBAN, currency: str = "CZK") -> BankAccount:
-    return BankAccount.objects.get_or_create(
+    account, is_new = BankAccount.objects.get_or_create(
         organization=organization, number=number, currency=currency, defaults={"name": "Běžný účet"}
-    )[0]
+    )
+    if is_new:
+        record(organization, SYSTEM, [created(account)])
+    return account
 
 
+@transaction.atomic
 def a_client(organization: Organization, name: str = "") -> Client:
-    return Client.objects.create(organization=organization, name=name or f"Klient {next(_numbers)}")
+    client = Client.objects.create(organization=organization, name=name or f"Klient {next(_numbers)}")
+    record(organization, SYSTEM, [created(client)])
+    return client
 
 
 def a_draft(

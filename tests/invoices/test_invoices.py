@@ -148,7 +148,7 @@ def test_settling_is_audited_on_both_sides_from_what_to_what(organization: Organ
     invoice = an_invoice(a_client(organization), "100.00 CZK")
     payment = a_payment(an_account(organization), "100.00 CZK")
     settling.settle(invoice, payment, money("100.00 CZK"), actor=SYSTEM)
-    entries = AuditEntry.objects.filter(after__has_key="settled_minor")
+    entries = AuditEntry.objects.filter(before__has_key="settled_minor")
     changes = {
         entry.table: ((entry.before or {})["settled_minor"], (entry.after or {})["settled_minor"])
         for entry in entries

@@ -62,7 +62,7 @@ class AuditSeal(models.Model):
     """Per entry, in order of id: its id (8 bytes, big endian) and the first 8 bytes of its SHA-256."""
     previous = models.CharField(max_length=64, blank=True)
     digest = models.CharField(max_length=64)
-    """SHA-256 over `previous` and `digests`; the newest one is the head of the chain."""
+    """SHA-256 over `previous` and each entry's id and whole SHA-256; the newest one is the chain's head."""
     sealed_at = models.DateTimeField()
 
     class Meta:

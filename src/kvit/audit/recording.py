@@ -1,10 +1,14 @@
-"""Writing audit entries: always in the transaction of the change itself."""
+"""Writing audit entries: always in the transaction of the change itself.
+
+A model that is audited names the columns that the audit follows in its class attribute `AUDITED`; whatever
+changes one of them records it here, and `audit.verifying` finds what was not recorded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +38,7 @@ COMMAND = Actor(name="command")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row's change; a new row has no `before`, a deleted one no `after`. Secrets are never given."""
+    """One row's change; a new row has no `before`, a deleted one no `after`."""
 
     table: str
     object_id: int
@@ -43,21 +47,36 @@ class Change:
     reason: str = ""
 
 
-def created(row: models.Model, *fields: str, reason: str = "") -> Change:
-    """Describe a new row by the named fields."""
-    return Change(row._meta.db_table, row.pk, None, {name: getattr(row, name) for name in fields}, reason)
+def created(row: models.Model, reason: str = "") -> Change:
+    """Describe a new row by all columns that the audit follows."""
+    return Change(row._meta.db_table, row.pk, None, audited_values(row), reason)
 
 
 def changed(
     row: models.Model, before: Mapping[str, Any], after: Mapping[str, Any], reason: str = ""
 ) -> Change:
-    """Describe what changed on a row."""
-    return Change(row._meta.db_table, row.pk, before, after, reason)
+    """Describe what differs between two states of a row; columns that are the same are left out."""
+    old, new = plain(row._meta.model, before), plain(row._meta.model, after)
+    differing = [name for name in new if name not in old or old[name] != new[name]]
+    return Change(
+        row._meta.db_table,
+        row.pk,
+        {name: old[name] for name in differing if name in old},
+        {name: new[name] for name in differing},
+        reason,
+    )
+
+
+def deleted(row: models.Model, reason: str = "") -> Change:
+    """Describe a row that goes away by all columns that the audit follows; it must still have its id."""
+    return Change(row._meta.db_table, row.pk, audited_values(row), None, reason)
 
 
 def record(organization: Organization, actor: Actor, changes: Iterable[Change]) -> None:
     """Write the entries of these changes in one statement.
 
+    One in which nothing differs is written only where it has a reason: somebody saved something that the
+    audit does not hold, such as a credential.
     Raises RuntimeError outside a transaction: an entry stands or falls with its change.
     """
     if not connection.in_atomic_block:
@@ -78,7 +97,52 @@ def record(organization: Organization, actor: Actor, changes: Iterable[Change]) 
             after=_plain(change.after),
         )
         for change in changes
+        if change.before or change.after or change.reason
     )
+
+
+def audited_columns(model: type[models.Model]) -> tuple[str, ...]:
+    """Return the columns of the model that the audit follows, none where it is not audited."""
+    columns: tuple[str, ...] = getattr(model, "AUDITED", ())
+    return columns
+
+
+def audited_values(row: models.Model) -> dict[str, Any]:
+    """Return the followed columns of a row as the audit writes them.
+
+    Raises TypeError where the audit does not follow the row's table.
+    """
+    columns = audited_columns(row._meta.model)
+    if not columns:
+        raise TypeError(f"{row._meta.object_name} has no AUDITED columns.")
+    return plain(row._meta.model, {name: getattr(row, name) for name in columns})
+
+
+def plain(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of a model's columns as the audit writes them; times are in UTC."""
+    field_of = model._meta.get_field
+    return {name: plain_value(_exact(field_of(name), value)) for name, value in values.items()}
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value as the database holds it as the audit writes it."""
+    if value is None or isinstance(value, str | int):
+        return value
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case models.Model():
+            return value.pk
+    return value
+
+
+def _exact(field: Any, value: Any) -> Any:
+    """The value as the database gives it back: a date that was assigned as text is a date."""
+    return value if value is None else field.to_python(value)
 
 
 def _action(change: Change) -> AuditEntry.Action:
@@ -92,14 +156,4 @@ def _action(change: Change) -> AuditEntry.Action:
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if values is None:
         return None
-    return {name: _plain_value(value) for name, value in values.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, models.Model):
-        return value.pk
-    return value
+    return {name: plain_value(value) for name, value in values.items()}

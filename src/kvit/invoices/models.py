@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Never
 
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from kvit.audit.recording import Actor, Change, changed, created, record
+from kvit.audit.faults import Fault
+from kvit.audit.recording import Actor, Change, audited_values, changed, created, deleted, record
 from kvit.invoices.numbering import take_number
 from kvit.kernel.errors import Refused, Stale
 from kvit.kernel.money import Money
@@ -89,6 +91,21 @@ class Invoice(models.Model):
     """The day of the last payment that made it whole."""
     created_at = models.DateTimeField(auto_now_add=True)
 
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "client_id",
+        "account_id",
+        "state",
+        "number",
+        "variable_symbol",
+        "currency",
+        "issued_on",
+        "due_on",
+        "note",
+        "total_minor",
+        "settled_minor",
+        "paid_on",
+    )
+
     objects: ClassVar[models.Manager[Invoice]] = models.Manager.from_queryset(InvoiceQuerySet)()
 
     class Meta:
@@ -154,21 +171,15 @@ class Invoice(models.Model):
         """Save the draft with these lines instead of its former ones. Raises Stale once it is issued."""
         with transaction.atomic():
             is_new = self.pk is None
-            if not is_new and not _locked(self).is_draft:
+            draft = self if is_new else _locked(self)
+            if not draft.is_draft:
                 raise Stale("The invoice has been issued; it no longer changes.")
+            before = audited_values(draft)
             self.total_minor = sum(line.total_minor for line in lines)
             self.symbol_key = symbol_key(self.variable_symbol)
             self.save()
-            self.lines.all().delete()
-            for position, line in enumerate(lines, start=1):
-                line.pk, line.invoice, line.position = None, self, position
-            InvoiceLine.objects.bulk_create(lines)
-            facts = {"total_minor": self.total_minor, "currency": self.currency, "client_id": self.client_id}
-            record(
-                self.organization,
-                actor,
-                [created(self, *facts) if is_new else changed(self, {}, facts, reason="draft saved")],
-            )
+            saved = created(self) if is_new else changed(self, before, audited_values(self), "draft saved")
+            record(self.organization, actor, [saved, *self._replace_lines(lines)])
 
     def issue(self, on: date, *, actor: Actor) -> None:
         """Take the next number and freeze the invoice; `on` is its date of issue.
@@ -181,18 +192,9 @@ class Invoice(models.Model):
                 draft = _locked(self)
                 if not draft.is_draft:
                     raise Stale("The invoice has been issued already.")
+                before = audited_values(draft)
                 draft._freeze(on)
-                record(
-                    draft.organization,
-                    actor,
-                    [
-                        changed(
-                            draft,
-                            {"state": self.State.DRAFT},
-                            {"state": draft.state, "number": draft.number, "issued_on": on},
-                        )
-                    ],
-                )
+                record(draft.organization, actor, [changed(draft, before, audited_values(draft))])
         except IntegrityError:
             raise Refused(
                 "Another open invoice has the same variable symbol. Change it on this one."
@@ -205,9 +207,20 @@ class Invoice(models.Model):
             draft = _locked(self)
             if not draft.is_draft:
                 raise Stale("The invoice has been issued; it cannot be deleted.")
-            facts = {"total_minor": draft.total_minor, "currency": draft.currency}
-            record(draft.organization, actor, [Change(draft._meta.db_table, draft.pk, facts, None)])
+            record(draft.organization, actor, [deleted(row) for row in (draft, *draft.lines.all())])
             draft.delete()
+
+    def _replace_lines(self, lines: Sequence[InvoiceLine]) -> list[Change]:
+        """Put these lines in the place of the former ones, unless they are the same."""
+        former = list(self.lines.all())
+        for position, line in enumerate(lines, start=1):
+            line.pk, line.invoice, line.position = None, self, position
+        if [audited_values(line) for line in former] == [audited_values(line) for line in lines]:
+            return []
+        gone = [deleted(line) for line in former]
+        self.lines.all().delete()
+        InvoiceLine.objects.bulk_create(lines)
+        return [*gone, *map(created, lines)]
 
     def _freeze(self, on: date) -> None:
         if self.total_minor <= 0:
@@ -234,6 +247,16 @@ class InvoiceLine(models.Model):
     unit = models.CharField(_("unit"), max_length=20, blank=True)
     unit_price_minor = models.BigIntegerField()
     total_minor = models.BigIntegerField()
+
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "invoice_id",
+        "position",
+        "description",
+        "quantity_thousandths",
+        "unit",
+        "unit_price_minor",
+        "total_minor",
+    )
 
     class Meta:
         ordering = ["position"]
@@ -293,6 +316,18 @@ class Settlement(models.Model):
     created_by = models.CharField(max_length=300)
     created_at = models.DateTimeField(default=timezone.now)
 
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "invoice_id",
+        "transaction_id",
+        "source_kind",
+        "amount_minor",
+        "currency",
+        "settled_on",
+        "decision_id",
+        "voids_id",
+        "created_by",
+    )
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -321,6 +356,12 @@ class Settlement(models.Model):
         """Whether it counts: it neither voids another line nor is voided."""
         return self.voids_id is None and not hasattr(self, "voided_by")
 
+    @classmethod
+    def audit_faults(cls) -> Iterator[Fault]:
+        """Yield movements and invoices whose counter is not the sum of their live lines."""
+        yield from _miscounted(MoneyTransaction.objects.all(), "transaction")
+        yield from _miscounted(Invoice.objects.all(), "invoice")
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise TypeError("A settlement line is never changed; void it by another one.")
@@ -328,6 +369,16 @@ class Settlement(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
         raise TypeError("A settlement line is never deleted; void it by another one.")
+
+
+def _miscounted(rows: models.QuerySet[Any], side: str) -> Iterator[Fault]:
+    """Yield the rows whose `settled_minor` is not what the live lines of that side make."""
+    lines = Settlement.objects.filter(voids__isnull=True, voided_by__isnull=True, **{side: OuterRef("pk")})
+    total = lines.order_by().values(side).annotate(total=Sum("amount_minor")).values("total")
+    wrong = rows.annotate(live=Coalesce(Subquery(total), 0)).exclude(settled_minor=F("live"))
+    for key, settled, live in wrong.order_by("pk").values_list("pk", "settled_minor", "live").iterator():
+        problem = f"settled_minor is {settled}, its live settlement lines make {live}"
+        yield Fault(rows.model._meta.db_table, key, problem, "settled_minor")
 
 
 def _locked(invoice: Invoice) -> Invoice:

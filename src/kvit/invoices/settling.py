@@ -12,7 +12,7 @@ from django.db import transaction as database_transaction
 from django.db.models import F
 from django.utils import timezone
 
-from kvit.audit.recording import Actor, Change, created, record
+from kvit.audit.recording import Actor, Change, changed, created, record
 from kvit.invoices.models import Invoice, Settlement
 from kvit.kernel.errors import CurrencyMismatch, Refused, Stale
 from kvit.kernel.money import Money
@@ -163,11 +163,10 @@ def _append(invoice: Invoice, actor: Actor, *, reason: str = "", **values: objec
         created_at=timezone.now(),
         **values,
     )
-    fields = ("invoice_id", "transaction_id", "source_kind", "amount_minor", "settled_on", "voids_id")
     record(
         invoice.organization,
         actor,
-        [created(line, *fields, reason=reason), _change_of_invoice(invoice), *_change_of_transaction(line)],
+        [created(line, reason), _change_of_invoice(invoice), *_change_of_transaction(line)],
     )
     return line
 
@@ -175,19 +174,12 @@ def _append(invoice: Invoice, actor: Actor, *, reason: str = "", **values: objec
 def _change_of_invoice(before: Invoice) -> Change:
     columns = ("state", "settled_minor", "paid_on")
     after = Invoice.objects.values(*columns).get(pk=before.pk)
-    return Change("invoices_invoice", before.pk, {name: getattr(before, name) for name in columns}, after)
+    return changed(before, {name: getattr(before, name) for name in columns}, after)
 
 
 def _change_of_transaction(line: Settlement) -> list[Change]:
-    if line.transaction_id is None:
+    if line.transaction is None:
         return []
-    after = MoneyTransaction.objects.values_list("settled_minor", flat=True).get(pk=line.transaction_id)
+    after = MoneyTransaction.objects.values_list("settled_minor", flat=True).get(pk=line.transaction.pk)
     moved = -line.amount_minor if line.voids_id else line.amount_minor
-    return [
-        Change(
-            "ledger_moneytransaction",
-            line.transaction_id,
-            {"settled_minor": after - moved},
-            {"settled_minor": after},
-        )
-    ]
+    return [changed(line.transaction, {"settled_minor": after - moved}, {"settled_minor": after})]

@@ -64,9 +64,9 @@ def _entered_again(connection: PluginConfiguration, run: SyncHistory) -> bool:
 
 
 def _set_state(connection: PluginConfiguration, state: State, run: SyncHistory) -> None:
+    """Change the state with its audit entry; where a person changed it just now, theirs stands."""
     before = connection.state
-    if before == state:
-        return
-    PluginConfiguration.objects.filter(pk=connection.pk).update(state=state)
-    actor = Actor(name="system", run_id=run.pk)
-    record(run.organization, actor, [changed(connection, {"state": before}, {"state": state.value})])
+    unchanged = PluginConfiguration.objects.filter(pk=connection.pk, state=before)
+    if before != state and unchanged.update(state=state):
+        actor = Actor(name="system", run_id=run.pk)
+        record(run.organization, actor, [changed(connection, {"state": before}, {"state": state.value})])

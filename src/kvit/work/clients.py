@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.db import IntegrityError, transaction
 
-from kvit.audit.recording import Actor, Change, changed, created, record
+from kvit.audit.recording import Actor, Change, audited_values, changed, created, deleted, record
 from kvit.kernel.errors import Refused
 from kvit.kernel.references import account_key
 from kvit.work.models import Client, PayerAccount
-
-FACTS: Final = (
-    "name",
-    "identification_number",
-    "tax_number",
-    "email",
-    "street",
-    "city",
-    "postal_code",
-    "country",
-)
 
 
 def save_client(client: Client, *, actor: Actor) -> None:
     """Save a new or changed client. Raises Refused where another client has the name already."""
     try:
         with transaction.atomic():
-            before = Client.objects.filter(pk=client.pk).values(*FACTS).first()
+            before = Client.objects.select_for_update().filter(pk=client.pk).first()
             client.save()
-            record(client.organization, actor, _changes(client, before))
+            record(client.organization, actor, [_change(client, before)])
     except IntegrityError:
         raise Refused("Another client has the name “{name}” already.", name=client.name) from None
 
@@ -45,7 +32,7 @@ def add_payer_account(client: Client, number: str, *, actor: Actor) -> PayerAcco
     try:
         with transaction.atomic():
             row.save()
-            record(client.organization, actor, [created(row, "client_id", "number", "provenance")])
+            record(client.organization, actor, [created(row)])
     except IntegrityError:
         raise Refused("The account {number} is known already.", number=row.number) from None
     return row
@@ -54,10 +41,9 @@ def add_payer_account(client: Client, number: str, *, actor: Actor) -> PayerAcco
 def remove_payer_account(row: PayerAccount, *, actor: Actor) -> None:
     """Forget that the client pays from this account; forgetting it twice changes nothing."""
     with transaction.atomic():
-        deleted, _ = PayerAccount.objects.filter(pk=row.pk).delete()
-        if deleted:
-            facts = {"client_id": row.client_id, "number": row.number, "provenance": row.provenance}
-            record(row.organization, actor, [Change("work_payeraccount", row.pk, facts, None)])
+        gone, _ = PayerAccount.objects.filter(pk=row.pk).delete()
+        if gone:
+            record(row.organization, actor, [deleted(row)])
 
 
 def other_clients_paying_from(client: Client, number: str) -> list[Client]:
@@ -69,13 +55,7 @@ def other_clients_paying_from(client: Client, number: str) -> list[Client]:
     )
 
 
-def _changes(client: Client, before: dict[str, str] | None) -> list[Change]:
+def _change(client: Client, before: Client | None) -> Change:
     if before is None:
-        return [created(client, *FACTS)]
-    after = {name: getattr(client, name) for name in FACTS}
-    differing = [name for name in FACTS if before[name] != after[name]]
-    if not differing:
-        return []
-    return [
-        changed(client, {name: before[name] for name in differing}, {name: after[name] for name in differing})
-    ]
+        return created(client)
+    return changed(client, audited_values(before), audited_values(client))

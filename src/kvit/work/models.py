@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,17 @@ class Client(models.Model):
     postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
     country = models.CharField(_("country"), max_length=2, default="CZ")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "name",
+        "identification_number",
+        "tax_number",
+        "email",
+        "street",
+        "city",
+        "postal_code",
+        "country",
+    )
 
     class Meta:
         ordering = ["name", "id"]
@@ -48,6 +59,8 @@ class PayerAccount(models.Model):
     decision_id = models.BigIntegerField(null=True)
     """The decision it was learned from; undoing that decision withdraws it."""
     created_at = models.DateTimeField(auto_now_add=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("client_id", "number", "provenance", "decision_id")
 
     class Meta:
         ordering = ["id"]
