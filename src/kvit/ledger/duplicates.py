@@ -61,6 +61,14 @@ def different(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
         _answer(duplicate, _Verdict.DIFFERENT, actor)
 
 
+def withdrawn_and_kept(
+    later: MoneyTransaction, earlier: MoneyTransaction
+) -> tuple[MoneyTransaction, MoneyTransaction]:
+    """Return which of the two is withdrawn, and which is kept, where a person says that they are one."""
+    pending = MoneyTransaction.Status.PENDING
+    return (earlier, later) if pending == earlier.status != later.status else (later, earlier)
+
+
 def _locked_pair(duplicate: PossibleDuplicate) -> tuple[MoneyTransaction, MoneyTransaction]:
     """Return the later and the earlier movement as they are now, held against posting and settling."""
     list(
@@ -87,8 +95,7 @@ def _told_apart(
         raise Stale("One of the two movements was withdrawn meanwhile, so there is nothing to decide.")
     if later.amount != earlier.amount:
         raise Refused("The two movements are of different amounts by now, so they cannot be one.")
-    pending = MoneyTransaction.Status.PENDING
-    withdrawn, kept = (earlier, later) if pending == earlier.status != later.status else (later, earlier)
+    withdrawn, kept = withdrawn_and_kept(later, earlier)
     if withdrawn.settled_minor:
         raise Refused(
             "The movement that would be withdrawn pays an invoice. Undo that first, then say it again."

@@ -555,13 +555,19 @@ class _Round:
         record(self.account.organization, self.actor, map(created, duplicates))
 
 
-_FREE_TEXTS: Final = slice(Movement._fields.index("counterparty_name"), Movement._fields.index("raw"))
 _TEXTS: Final = (
     "external_id",
     "type",
     "status",
     "currency",
-    *Movement._fields[_FREE_TEXTS],
+    "counterparty_name",
+    "counterparty_account",
+    "counterparty_bank",
+    "variable_symbol",
+    "constant_symbol",
+    "specific_symbol",
+    "message",
+    "reference",
     "fingerprint",
 )
 _OTHERS: Final = ("id", "is_bank_id", "amount_minor", "booked_on", "value_on", "raw_position")
@@ -582,7 +588,14 @@ def _inserted(ids: Iterable[int], movements: Iterable[Movement], told: list[str]
                 movement.type,
                 movement.status,
                 movement.currency,
-                *movement[_FREE_TEXTS],
+                movement.counterparty_name,
+                movement.counterparty_account,
+                movement.counterparty_bank,
+                movement.variable_symbol,
+                movement.constant_symbol,
+                movement.specific_symbol,
+                movement.message,
+                movement.reference,
                 digest,
             ),
             (
