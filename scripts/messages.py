@@ -53,7 +53,7 @@ _IN_TEMPLATES: Final = {
     "npgettext": ((1, "c"), 2, 3),
     "_": None,
 }
-_SAID_BY_PLUGINS: Final = {"title", "description"}
+_SAID_BY_PLUGINS: Final = {"title", "description", "guide"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -184,9 +184,10 @@ def _texts_of_plugin(node: ast.ClassDef) -> Iterator[Text]:
             case _:
                 given = []
         for name, value in given:
-            text = _text(value)
-            if name in _SAID_BY_PLUGINS and text:
-                yield Text(text)
+            for part in value.elts if isinstance(value, ast.Tuple) else [value]:
+                text = _text(part)
+                if name in _SAID_BY_PLUGINS and text:
+                    yield Text(text)
 
 
 def _expressions(node: ast.expr) -> Iterator[ast.expr]:

@@ -116,6 +116,17 @@ def test_movements_of_two_amounts_cannot_be_one(organization: Organization) -> N
         duplicates.same(question, actor=OWNER)
 
 
+def test_a_booked_movement_is_one_pending_movement_and_no_other(organization: Organization) -> None:
+    account = an_account(organization)
+    post(account, [a_movement("P1", status="pending"), a_movement("P2", status="pending")])
+    post(account, [a_movement("B")])
+    first, second = PossibleDuplicate.objects.order_by("id")
+    duplicates.same(first, actor=OWNER)
+    second.refresh_from_db()
+    assert (second.verdict, duplicates.waiting(organization).count()) == ("different", 0)
+    assert sorted(statuses().values()) == ["booked", "pending", "withdrawn"]
+
+
 def test_of_a_pending_and_a_booked_one_the_pending_one_is_withdrawn(organization: Organization) -> None:
     account = an_account(organization)
     post(account, [a_movement("P", status="pending")])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from kvit.plugin import Account, Context, Identity, Item, Plugin, Secret, Transaction, field
-from kvit.sync.models import PluginConfiguration
+
+if TYPE_CHECKING:
+    from kvit.sync.models import PluginConfiguration
 
 TOKEN = "s3cret/token+of the\\tests"
 """It changes its look in a URL, in JSON and in Python's repr."""

@@ -33,7 +33,7 @@ from tests.sync.installation import (
     wait_until,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.soak, pytest.mark.django_db(transaction=True)]
 
 LEASE_SECONDS = 3
 BANK_SECONDS, OUR_SECONDS = 3.0, 4.0
@@ -52,7 +52,7 @@ SMALL = Size(connections=4, movements=60, workers=2, kills=3)
 WHOLE = Size(connections=60, movements=500, workers=8, kills=45)
 
 
-@pytest.mark.parametrize("size", [SMALL, pytest.param(WHOLE, marks=pytest.mark.soak)], ids=["small", "whole"])
+@pytest.mark.parametrize("size", [SMALL, WHOLE], ids=["small", "whole"])
 def test_chaos_loses_doubles_and_alters_nothing(
     bank: FioBank, tmp_path_factory: pytest.TempPathFactory, size: Size
 ) -> None:

@@ -71,7 +71,8 @@ def test_forgetting_a_payer_account_lifts_its_veto_and_adding_it_twice_is_refuse
     assert MoneyTransaction.objects.get(pk=row.pk).settled_minor == 121000
     assert f'value="{number}"' in page
     entry = AuditEntry.objects.get(table="work_payeraccount", action="deleted")
-    assert entry.before == {"client_id": other.pk, "number": number, "provenance": "human"}
+    told = {"client_id": other.pk, "number": number, "provenance": "human", "decision_id": None}
+    assert entry.before == told
 
     browser.post(f"/clients/{other.pk}/accounts/", {"number": number})
     assert PayerAccount.objects.get(client=other).provenance == "human"

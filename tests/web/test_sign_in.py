@@ -53,6 +53,7 @@ def test_everybody_changes_their_own_profile(client: Client, personas: Personas,
     assert 'data-theme="dark"' in client.get("/").text
 
 
+@pytest.mark.past_the_audit
 def test_the_menu_changes_one_thing_and_stays_on_the_page(client: Client, personas: Personas) -> None:
     personas.owner.name = "Jana"
     personas.owner.save()

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from django.test import Client as Browser
 
-from kvit.ledger.models import MoneyTransaction
+from kvit.audit.recording import Actor
+from kvit.ledger import duplicates, reverting
+from kvit.ledger.models import MoneyTransaction, PossibleDuplicate, TransactionConflict
 from kvit.matching.reconcile import reconcile
-from tests.factories import TODAY, a_client, a_payment, an_account, an_invoice
+from tests.factories import TODAY, a_client, a_movement, a_payment, an_account, an_invoice, post
 from tests.personas import Personas
 
 
@@ -118,6 +120,80 @@ def test_the_page_of_a_movement_tells_who_matched_it_and_shows_the_raw_record(
     assert f"names invoice {invoice.number} and no other open one." in page
     assert "&quot;bank&quot;: &quot;says&quot;" in page
     assert f"was used to pay invoice {invoice.number}." in page
+
+
+def a_withdrawn_one(personas: Personas) -> tuple[MoneyTransaction, MoneyTransaction]:
+    """A movement that a person called the same as another one, and the one that is kept."""
+    account = an_account(personas.organization)
+    post(account, [a_movement("A1", "7.00 CZK")])
+    post(account, [a_movement("S1", "7.00 CZK")], source=f"statement_file:{account.number}")
+    duplicates.same(PossibleDuplicate.objects.get(), actor=Actor(name="user:owner@example.com"))
+    return MoneyTransaction.objects.get(status="withdrawn"), MoneyTransaction.objects.get(status="booked")
+
+
+def test_withdrawn_movements_are_listed_only_where_asked_for_and_never_exported(
+    browser: Browser, personas: Personas
+) -> None:
+    withdrawn, kept = a_withdrawn_one(personas)
+    assert ids_of(browser)[0] == [kept.pk]
+    assert 'href="?withdrawn=on"' in browser.get("/transactions/").content.decode()
+    assert sorted(ids_of(browser, "?withdrawn=on")[0]) == sorted([kept.pk, withdrawn.pk])
+    text = browser.get("/transactions/?withdrawn=on&type=income").content.decode()
+    assert '<tr data-row class="withdrawn">' in text
+    assert 'href="/transactions/export.csv?type=income"' in text
+    assert 'href="?type=income">Hide them' in text
+    exported = browser.get("/transactions/export.csv?withdrawn=on").streaming_content  # type: ignore[attr-defined]  # it streams
+    assert b"".join(exported).count(b"7.00") == 1
+
+
+def test_a_withdrawn_movement_and_the_kept_one_lead_to_each_other(
+    browser: Browser, personas: Personas
+) -> None:
+    withdrawn, kept = a_withdrawn_one(personas)
+    text = browser.get(f"/transactions/{withdrawn.pk}/").content.decode()
+    assert "This movement is withdrawn" in text
+    assert f'href="/transactions/{kept.pk}/"' in text
+    assert "Search open invoices" not in text
+    text = browser.get(f"/transactions/{kept.pk}/").content.decode()
+    assert "This movement is withdrawn" not in text
+    assert f'<a class="mono" href="/transactions/{withdrawn.pk}/">S1</a>' in text
+
+
+def test_a_movement_of_a_run_taken_back_says_by_whom(browser: Browser, personas: Personas) -> None:
+    actor = Actor(name="plugin:fio@1.0", run_id=71)
+    post(an_account(personas.organization), [a_movement("A1")], actor=actor)
+    reverting.revert(personas.organization, 71, actor=Actor(name="user:owner@example.com"))
+    context = browser.get(f"/transactions/{MoneyTransaction.objects.get().pk}/").context
+    assert context["withdrawal"].text == "Withdrawn: run 71, which had brought it, was taken back."
+    assert context["withdrawal"].actor == "user:owner@example.com"
+
+
+def test_other_ids_of_a_movement_are_shown(browser: Browser, personas: Personas) -> None:
+    account = an_account(personas.organization)
+    for source in ("fio:one", "file:two"):
+        post(account, [a_movement("26000000001", is_bank_id=True)], source=source)
+    row = MoneyTransaction.objects.get()
+    text = browser.get(f"/transactions/{row.pk}/").content.decode()
+    assert "Also told as" in text
+    assert "file · two" in text
+    assert "Fio banka · one" in text
+
+
+def test_questions_about_a_movement_are_answered_on_its_page(browser: Browser, personas: Personas) -> None:
+    account = an_account(personas.organization)
+    post(account, [a_movement("A1", "7.00 CZK")])
+    post(account, [a_movement("A1", "8.00 CZK")])
+    post(account, [a_movement("S1", "7.00 CZK")], source="file:x")
+    row = MoneyTransaction.objects.get(external_id="A1")
+    here = f"/transactions/{row.pk}/"
+    text = browser.get(here).content.decode()
+    conflict, question = TransactionConflict.objects.get(), PossibleDuplicate.objects.get()
+    for url in (f"/conflicts/{conflict.pk}/resolution/", f"/duplicates/{question.pk}/resolution/"):
+        assert f'action="{url}"' in text
+        form = {"answer": "keep" if "conflicts" in url else "different", "next": here}
+        assert browser.post(url, form)["Location"] == here
+    context = browser.get(here).context
+    assert (context["conflicts"], context["questions"]) == ([], [])
 
 
 def test_an_accountant_looks_and_a_stranger_finds_nothing(client: Browser, personas: Personas) -> None:

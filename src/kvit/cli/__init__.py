@@ -49,8 +49,10 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     database.set_up(quiet=not command.logs)
     with database.said_in_words():
-        if command.needs is Needs.MIGRATED:
+        if command.needs in (Needs.MIGRATED, Needs.KEYS):
             database.require_migrated()
+        if command.needs is Needs.KEYS:
+            import_module("kvit.users.keys").require_master_keys()
         return _call(command, options)
 
 

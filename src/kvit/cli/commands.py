@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -20,6 +21,8 @@ class Needs(Enum):
     """The environment is read and Django knows the models; the database may be empty or away."""
     MIGRATED = auto()
     """And the database has all tables."""
+    KEYS = auto()
+    """And no master key is missing: the command opens or seals secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,14 @@ def number_from(least: int, most: int) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def digest(text: str) -> str:
+    """Read the 64 digits of a seal's digest. Raises ArgumentTypeError."""
+    found = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", found):
+        raise argparse.ArgumentTypeError("write all 64 digits of a head that “kvit audit verify” printed")
+    return found
 
 
 _port: Final = number_from(1, 65535)
@@ -162,6 +173,27 @@ def _named_connection(parser: argparse.ArgumentParser) -> None:
     _organization(parser)
 
 
+def _schedule(parser: argparse.ArgumentParser) -> None:
+    _named_connection(parser)
+    parser.add_argument(
+        "expression",
+        metavar="EXPRESSION",
+        help="five cron fields such as '0 6 * * 1-5', or quarter_hourly, hourly, four_hourly, working_days,"
+        " daily, weekly, or default for the plugin's own schedule",
+    )
+
+
+def _numbered_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", type=number_from(1, 2**63 - 1), help="the run's number")
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    _named_connection(parser)
+    parser.add_argument(
+        "--count", type=number_from(1, 1000), default=20, help="how many (default: %(default)s)"
+    )
+
+
 def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
     _organization(parser)
@@ -170,6 +202,12 @@ def _import(parser: argparse.ArgumentParser) -> None:
 def _parse_statement(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _audit_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--head", type=digest, metavar="DIGEST", help="a head kept elsewhere; the chain must still hold it"
+    )
 
 
 def _transactions(parser: argparse.ArgumentParser) -> None:
@@ -228,6 +266,29 @@ COMMANDS: Final = (
         needs=Needs.SETTINGS,
     ),
     Command(
+        words="keys status",
+        group="Set up",
+        summary="list master and data keys, what they seal, and what to do next",
+        target="kvit.cli.keys:status",
+        arguments=_none,
+    ),
+    Command(
+        words="keys rewrap",
+        group="Set up",
+        summary="wrap every data key with the first master key",
+        target="kvit.cli.keys:rewrap",
+        arguments=_none,
+        needs=Needs.KEYS,
+    ),
+    Command(
+        words="keys rotate",
+        group="Set up",
+        summary="seal every stored secret anew with a new data key",
+        target="kvit.cli.keys:rotate",
+        arguments=_only_organization,
+        needs=Needs.KEYS,
+    ),
+    Command(
         words="user add",
         group="Set up",
         summary="add a person to an organization",
@@ -240,6 +301,7 @@ COMMANDS: Final = (
         summary="connect a bank; the connection is tested before it is kept",
         target="kvit.cli.connections:add",
         arguments=_connection_add,
+        needs=Needs.KEYS,
     ),
     Command(
         words="connection list",
@@ -254,6 +316,14 @@ COMMANDS: Final = (
         summary="test a connection",
         target="kvit.cli.connections:check",
         arguments=_named_connection,
+        needs=Needs.KEYS,
+    ),
+    Command(
+        words="connection schedule",
+        group="Banks",
+        summary="change when a connection is synced",
+        target="kvit.cli.connections:set_schedule",
+        arguments=_schedule,
     ),
     Command(
         words="sync",
@@ -261,6 +331,36 @@ COMMANDS: Final = (
         summary="fetch what is new on a connection and wait until it is done",
         target="kvit.cli.runs:sync",
         arguments=_named_connection,
+        needs=Needs.KEYS,
+    ),
+    Command(
+        words="run list",
+        group="Banks",
+        summary="list the last runs of a connection",
+        target="kvit.cli.runs:show",
+        arguments=_runs,
+    ),
+    Command(
+        words="run cancel",
+        group="Banks",
+        summary="end a run that waits or is under way; what it has read is kept",
+        target="kvit.cli.runs:cancel",
+        arguments=_numbered_run,
+    ),
+    Command(
+        words="run replay",
+        group="Banks",
+        summary="read the recorded answers of a run again, with the plugin as it is now",
+        target="kvit.cli.runs:replay",
+        arguments=_numbered_run,
+        needs=Needs.KEYS,
+    ),
+    Command(
+        words="run revert",
+        group="Banks",
+        summary="take back everything a run brought and changed, while none of it is settled",
+        target="kvit.cli.runs:revert",
+        arguments=_numbered_run,
     ),
     Command(
         words="import",
@@ -268,6 +368,7 @@ COMMANDS: Final = (
         summary="import statement files: camt.053, GPC (ABO) or Fio JSON",
         target="kvit.cli.runs:import_files",
         arguments=_import,
+        needs=Needs.KEYS,
     ),
     Command(
         words="transactions",
@@ -290,6 +391,20 @@ COMMANDS: Final = (
         target="kvit.cli.statements:parse",
         arguments=_parse_statement,
         needs=Needs.NOTHING,
+    ),
+    Command(
+        words="audit verify",
+        group="Audit",
+        summary="find what was changed past Kvit, and what was changed in the audit",
+        target="kvit.cli.audit:verify",
+        arguments=_audit_verify,
+    ),
+    Command(
+        words="audit seal",
+        group="Audit",
+        summary="seal the newest audit entries now; the worker does it by itself",
+        target="kvit.cli.audit:seal",
+        arguments=_none,
     ),
 )
 

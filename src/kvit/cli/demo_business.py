@@ -180,7 +180,7 @@ def make(today: date) -> Organization:
     account = BankAccount.objects.create(
         organization=organization, number=IBAN, currency=CURRENCY, name="Podnikatelský účet"
     )
-    record(organization, COMMAND, [created(organization, "name"), created(account, "number", "currency")])
+    record(organization, COMMAND, [created(organization), created(account)])
     clients = [_client(organization, customer) for customer in CUSTOMERS]
     planned = sorted(_plan(today))
     for issued_on, at, month in planned:
@@ -197,7 +197,7 @@ def let_in(organization: Organization, password: str) -> None:
     user = User.objects.filter(email=EMAIL).first()
     if user is None:
         user = User.objects.create_user(EMAIL, password)
-        record(organization, COMMAND, [created(user, "email")])
+        record(organization, COMMAND, [created(user)])
     elif not user.check_password(password):
         user.set_password(password)
         user.save(update_fields=["password"])
@@ -205,7 +205,7 @@ def let_in(organization: Organization, password: str) -> None:
         user=user, organization=organization, defaults={"role": Membership.Role.OWNER}
     )
     if is_new:
-        record(organization, COMMAND, [created(membership, "user_id", "role")])
+        record(organization, COMMAND, [created(membership)])
 
 
 def _plan(today: date) -> list[tuple[date, int, int]]:
@@ -229,7 +229,7 @@ def _client(organization: Organization, customer: Customer) -> Client:
         city=customer.city,
         postal_code=customer.postal_code,
     )
-    record(organization, COMMAND, [created(client, "name")])
+    record(organization, COMMAND, [created(client)])
     return client
 
 

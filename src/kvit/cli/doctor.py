@@ -17,10 +17,10 @@ from django.utils import timezone
 from kvit.cli import database
 from kvit.cli.tables import counted
 from kvit.kernel.errors import KeyMissing, KvitError, SealBroken
-from kvit.kernel.sealing import unwrap
 from kvit.sync.models import PluginConfiguration, SyncHistory
-from kvit.sync.queue import is_left_behind
 from kvit.sync.registry import catalogue
+from kvit.sync.workers import is_left_behind
+from kvit.users.keys import data_key_of
 from kvit.users.models import DataKey
 
 WAITING_TOO_LONG: Final = timedelta(minutes=10)
@@ -134,13 +134,13 @@ def _data_keys() -> Iterator[Finding]:
     opened = 0
     for row in DataKey.objects.select_related("organization").order_by("id"):
         try:
-            unwrap(settings.KVIT.master_keys, bytes(row.wrapped), row.organization.uid, row.key_id)
+            data_key_of(row, row.organization)
         except KeyMissing as error:
             yield Finding(
                 "keys",
                 f"the master key {error.key_id} of “{row.organization}” is missing",
                 "Put it back into KVIT_MASTER_KEY, the file KVIT_MASTER_KEY_FILE names or master.key:"
-                " without it, stored credentials cannot be opened.",
+                " without it, stored credentials cannot be opened, the pages only show and nothing syncs.",
             )
         except SealBroken:
             yield Finding(

@@ -1,4 +1,4 @@
-"""`kvit sync`, `kvit import` and `kvit run …`: a run carried out in the foreground, and what is done with one."""
+"""`kvit sync`, `kvit import` and `kvit run …`: runs carried out in the foreground, and what is done with them."""
 
 from __future__ import annotations
 
@@ -95,9 +95,8 @@ def report(run: SyncHistory) -> int:
     """Print the counts of a run. Raises RunFailed with its error in words."""
     print(", ".join(f"{name} {count}" for name, count in zip(COUNTS, _counted(run), strict=True)))
     if run.not_before is not None and run.is_active:
-        print(
-            f"Put back until {run.not_before:%Y-%m-%d %H:%M} UTC: {KvitError(run.error_message, **run.error_params)}"
-        )
+        reason = KvitError(run.error_message, **run.error_params)
+        print(f"Put back until {run.not_before:%Y-%m-%d %H:%M} UTC: {reason}")
     if run.status == SyncHistory.Status.FAILED:
         raise RunFailed(run.error_message, **run.error_params)
     return 0

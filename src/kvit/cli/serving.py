@@ -17,7 +17,8 @@ from granian.constants import Interfaces
 from kvit import tasks
 from kvit.cli import database
 from kvit.cli.supervisor import Supervisor
-from kvit.kernel.errors import Refused
+from kvit.kernel.errors import KeyMissing, Refused
+from kvit.users.keys import require_master_keys
 
 _SQLITE_THREADS: Final = 4
 """Writers take turns on SQLite; more threads would only wait for each other."""
@@ -27,6 +28,7 @@ _POSTGRES_THREADS: Final = 8
 def web(options: argparse.Namespace) -> int:
     """Serve the pages in this process until it is asked to stop."""
     require_free_port(options.host, options.port)
+    say_which_keys_are_missing()
     on_sqlite = connection.vendor == "sqlite"
     connection.close()
     Granian(
@@ -60,6 +62,14 @@ def serve(options: argparse.Namespace) -> int:
     print(f"Kvit is at {address(options)} – stop it with Ctrl-C.", flush=True)
     supervisor.run_until(tasks.stop_on_signals())
     return 0
+
+
+def say_which_keys_are_missing() -> None:
+    """Say it at the start; the pages only show then, and say it too."""
+    try:
+        require_master_keys()
+    except KeyMissing as error:
+        print(f"kvit: {error} Until then the pages only show.", file=sys.stderr, flush=True)
 
 
 def processes(options: argparse.Namespace) -> Sequence[Sequence[str]]:

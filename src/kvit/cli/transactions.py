@@ -17,8 +17,12 @@ _CHUNK_ROWS: Final = 2000
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print the movements of all organizations or of one, the oldest first."""
-    rows = MoneyTransaction.objects.select_related("account", "organization").order_by("booked_on", "id")
+    """Print the movements of all organizations or of one, the oldest first; withdrawn ones count nowhere."""
+    rows = (
+        MoneyTransaction.objects.exclude(status=MoneyTransaction.Status.WITHDRAWN)
+        .select_related("account", "organization")
+        .order_by("booked_on", "id")
+    )
     if options.organization is not None:
         rows = rows.filter(organization__in=all_or(options.organization))
     for line in _json_lines(rows) if options.jsonl else _lines(rows):

@@ -36,7 +36,7 @@ def _join(user: User, password: str | None, organization_name: str, role: str) -
         said.append(f"The organization “{organization}” is new.")
     if password is not None:
         user = User.objects.create_user(user.email, password)
-        record(organization, COMMAND, [created(user, "email")])
+        record(organization, COMMAND, [created(user)])
     else:
         said.append(f"{user.email} was here already; the password stays as it was.")
     membership, is_new = Membership.objects.get_or_create(
@@ -50,7 +50,7 @@ def _join(user: User, password: str | None, organization_name: str, role: str) -
             role=membership.role,
         )
     if is_new:
-        record(organization, COMMAND, [created(membership, "user_id", "role")])
+        record(organization, COMMAND, [created(membership)])
     return [*said, f"{user.email} is {role} of “{organization}”."]
 
 
@@ -61,7 +61,7 @@ def _new_organization(name: str) -> Organization:
     except ValidationError as error:
         raise Refused("The organization's name: {problems}", problems=_words(error)) from None
     organization.save(force_insert=True)
-    record(organization, COMMAND, [created(organization, "name")])
+    record(organization, COMMAND, [created(organization)])
     return organization
 
 

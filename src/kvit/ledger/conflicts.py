@@ -20,6 +20,29 @@ def keep(conflict: TransactionConflict, *, actor: Actor) -> None:
         _resolve(conflict, actor, "kept as booked")
 
 
+def reopen(conflict: TransactionConflict, *, actor: Actor) -> None:
+    """Ask again about a version that was not taken over.
+
+    Raises Refused where it was taken over or the movement was withdrawn, and Stale where it is open already.
+    """
+    with transaction.atomic():
+        BankAccount.objects.select_for_update().get(pk=conflict.transaction.account_id)
+        row = MoneyTransaction.objects.get(pk=conflict.transaction_id)
+        if row.status == MoneyTransaction.Status.WITHDRAWN:
+            raise Refused("This movement was withdrawn meanwhile, so there is nothing to decide.")
+        if (row.amount, row.booked_on) == (conflict.amount, conflict.booked_on):
+            raise Refused("The movement holds this version by now, so there is nothing to decide.")
+        resolved = TransactionConflict.objects.select_for_update().filter(
+            pk=conflict.pk, resolved_at__isnull=False
+        )
+        before = resolved.values("resolved_at", "resolved_by").first()
+        if before is None:
+            raise Stale
+        after = {"resolved_at": None, "resolved_by": ""}
+        resolved.update(**after)
+        record(conflict.organization, actor, [changed(conflict, before, after, reason="asked again")])
+
+
 def accept(conflict: TransactionConflict, *, actor: Actor) -> None:
     """Take over what the source says now.
 

@@ -49,6 +49,7 @@ def same(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
         changes = [
             _withdraw(withdrawn, kept),
             *_close_questions_about(withdrawn, actor),
+            *_close_other_pending(duplicate, actor),
             *_ask_about_the_kept_one(withdrawn, kept, actor),
             *_close_conflicts(withdrawn, actor),
         ]
@@ -59,6 +60,19 @@ def different(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
     """Remember that the two are two movements. Raises Stale where the question is answered already."""
     with transaction.atomic():
         _answer(duplicate, _Verdict.DIFFERENT, actor)
+
+
+def reopen(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
+    """Ask again about two movements that were called different. Raises Stale where that is not so."""
+    with transaction.atomic():
+        answered = PossibleDuplicate.objects.select_for_update().filter(
+            pk=duplicate.pk, verdict=_Verdict.DIFFERENT
+        )
+        before = answered.values(*_UNANSWERED).first()
+        if before is None:
+            raise Stale
+        answered.update(**_UNANSWERED)
+        record(duplicate.organization, actor, [changed(duplicate, before, _UNANSWERED, reason="asked again")])
 
 
 def withdrawn_and_kept(
@@ -128,6 +142,15 @@ def _close_questions_about(row: MoneyTransaction, actor: Actor) -> Iterator[Chan
         Q(transaction=row) | Q(candidate=row, reason=PossibleDuplicate.Reason.PENDING)
     )
     return _close(asked, actor)
+
+
+def _close_other_pending(duplicate: PossibleDuplicate, actor: Actor) -> Iterator[Change]:
+    """A booked movement was one pending one; the others it might have been are movements of their own."""
+    if duplicate.reason == PossibleDuplicate.Reason.PENDING:
+        asked = PossibleDuplicate.objects.filter(
+            transaction_id=duplicate.transaction_id, reason=PossibleDuplicate.Reason.PENDING
+        )
+        yield from _close(asked, actor)
 
 
 def _ask_about_the_kept_one(row: MoneyTransaction, kept: MoneyTransaction, actor: Actor) -> Iterator[Change]:

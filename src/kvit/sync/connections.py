@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 from django.db import connection as database
 from django.utils import timezone
 
-from kvit.audit.recording import Actor, changed, created, record
+from kvit.audit.recording import Actor, Change, audited_values, changed, created, record
 from kvit.kernel.errors import KvitError, Misconfigured, PluginCrashed, Refused, SealError
 from kvit.plugin import Identity, Plugin, SourceFile
-from kvit.sync import files
-from kvit.sync.configuring import Values, make_config, read_values, seal_credentials, values_of
+from kvit.sync import cron, files, schedule
+from kvit.sync.configuring import Values, config_fields, make_config, read_values, seal_credentials, values_of
+from kvit.sync.egress import Egress
 from kvit.sync.gates import DatabaseTurnstile
-from kvit.sync.http import HttpClient
+from kvit.sync.http import HttpClient, Turnstile
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.sync.redaction import Redactor
 from kvit.sync.registry import plugin_class
@@ -29,6 +34,9 @@ CHECK_PATIENCE = timedelta(seconds=40)
 STATEMENT_PLUGIN: Final = "statement_file"
 """Reads the files that people hand over; an organization has one connection of it."""
 
+CREDENTIALS_ENTERED: Final = "credentials entered and tested"
+"""The reason that the audit keeps of credentials entered again; they themselves are not in it."""
+
 CHANGED_BY_PEOPLE: Final = (
     "name",
     "settings",
@@ -38,6 +46,8 @@ CHANGED_BY_PEOPLE: Final = (
     "account_label",
     "state",
     "next_run_at",
+    "credentials_entered_on",
+    "credentials_expire_on",
 )
 """What `change` writes; the cursor belongs to the run that may have moved it during the check."""
 
@@ -47,50 +57,49 @@ def check(plugin: type[Plugin[Any]], values: Values) -> Identity:
 
     Raises AuthExpired, RateLimited, Temporary or Misconfigured, and PluginCrashed for any mistake of its own.
     """
-    with client_for(values, DatabaseTurnstile(patience=CHECK_PATIENCE)) as http:
-        try:
-            return plugin(make_config(plugin, values), http).check()
-        except KvitError:
-            raise
-        except Exception as error:  # noqa: BLE001  # its message may hold a secret
-            raise PluginCrashed(kind=type(error).__name__) from None
+    turnstile = DatabaseTurnstile(patience=CHECK_PATIENCE)
+    with client_for(plugin, values, turnstile=turnstile, tries=1) as http, _crashes_named():
+        return plugin(make_config(plugin, values), http).check()
 
 
 def add(
     organization: Organization,
     plugin_name: str,
-    name: str,
+    name: str | None,
     texts: Mapping[str, str],
     *,
     actor: Actor,
+    uid: UUID | None = None,
 ) -> PluginConfiguration:
     """Test a new connection and keep it. Nothing is kept where the test fails.
+
+    Without a name it is called as the account that the plugin finds. `uid` becomes its own: asked for twice
+    with one, it is kept once, and the second time is refused.
 
     Raises PluginUnavailable, AuthExpired, RateLimited, Temporary, Misconfigured, or Refused where the
     name or the account is connected already.
     """
     plugin = plugin_class(plugin_name)
-    name = name.strip()
-    if not name:
-        raise Misconfigured("Give the connection a name.", field="name")
-    if organization.connections.filter(name=name).exists():
-        raise Misconfigured("There is a connection named “{name}” already.", field="name", name=name)
+    if name is not None:
+        name = _free_name(organization, name)
     values = read_values(plugin, texts)
     identity = check(plugin, values)
     connection = PluginConfiguration(
         organization=organization,
+        uid=uid or uuid4(),
         plugin=plugin_name,
-        name=name,
+        name=name or _name_of_account(organization, identity.label or plugin.title),
         settings=dict(values.settings),
         schema_version=plugin.schema_version,
         account_key=identity.key,
         account_label=identity.label,
         next_run_at=None if plugin.accepts_files else timezone.now(),
     )
-    connection.credentials_sealed = seal_credentials(connection, values.credentials)
+    _keep_credentials(connection, values)
+    _note_expiry(connection, plugin, values)
     with _said_once(identity), transaction.atomic():
         connection.save(force_insert=True)
-        record(organization, actor, [created(connection, "plugin", "name", "settings", "account_key")])
+        record(organization, actor, [created(connection)])
     return connection
 
 
@@ -121,7 +130,8 @@ def change(
     """
     plugin = plugin_class(connection.plugin)
     name = name.strip() or connection.name
-    values = read_values(plugin, texts, kept=_credentials_if_readable(connection))
+    kept = _credentials_if_readable(connection)
+    values = read_values(plugin, texts, kept=kept)
     identity = check(plugin, values)
     if connection.account_key and identity.key != connection.account_key:
         raise Refused(
@@ -130,7 +140,6 @@ def change(
             found=identity.label,
             expected=connection.account_label,
         )
-    before = {"name": connection.name, "settings": connection.settings, "state": connection.state}
     connection.name = name
     connection.settings = dict(values.settings)
     connection.schema_version = plugin.schema_version
@@ -138,16 +147,46 @@ def change(
     connection.account_label = identity.label
     connection.state = PluginConfiguration.State.OK
     connection.next_run_at = None if plugin.accepts_files else timezone.now()
-    connection.credentials_sealed = seal_credentials(connection, values.credentials)
-    after = {"name": connection.name, "settings": connection.settings, "state": connection.state}
+    are_entered = bool(values.credentials) and (values.credentials != kept or _are_entered(plugin, texts))
+    if are_entered:
+        _keep_credentials(connection, values)
+    _note_expiry(connection, plugin, values)
     with _said_once(identity), transaction.atomic():
+        before = PluginConfiguration.objects.select_for_update().get(pk=connection.pk)
         connection.save(update_fields=CHANGED_BY_PEOPLE)
-        record(
-            connection.organization,
-            actor,
-            [changed(connection, before, after, reason="settings and credentials tested and saved")],
-        )
+        record(connection.organization, actor, [_change_by_a_person(before, connection, are_entered)])
     return connection
+
+
+def _change_by_a_person(before: PluginConfiguration, after: PluginConfiguration, are_entered: bool) -> Change:
+    """What differs; that credentials were entered is told even where nothing else does."""
+    old, new = audited_values(before), audited_values(after)
+    written: dict[str, Any] = {name: new[name] for name in CHANGED_BY_PEOPLE if name in new}
+    if not are_entered:
+        return changed(after, old, written, reason="settings tested and saved")
+    change = changed(after, old, written, reason=CREDENTIALS_ENTERED)
+    day = "credentials_entered_on"
+    return replace(
+        change,
+        before={**(change.before or {}), day: old[day]},
+        after={**(change.after or {}), day: new[day]},
+    )
+
+
+def rename(connection: PluginConfiguration, name: str, *, actor: Actor) -> None:
+    """Give the connection another name; nothing is tested for that.
+
+    Raises Misconfigured where the name is empty or taken.
+    """
+    name = _free_name(connection.organization, name, but=connection)
+    try:
+        with transaction.atomic():
+            before = PluginConfiguration.objects.select_for_update().get(pk=connection.pk).name
+            PluginConfiguration.objects.filter(pk=connection.pk).update(name=name)
+            record(connection.organization, actor, [changed(connection, {"name": before}, {"name": name})])
+    except IntegrityError:
+        raise _taken(name) from None
+    connection.name = name
 
 
 def set_enabled(connection: PluginConfiguration, enabled: bool, *, actor: Actor) -> None:
@@ -162,7 +201,31 @@ def set_enabled(connection: PluginConfiguration, enabled: bool, *, actor: Actor)
                 actor,
                 [changed(connection, {"enabled": not enabled}, {"enabled": enabled})],
             )
+            if enabled:
+                _come_no_later_than_scheduled(connection)
     connection.enabled = enabled
+
+
+def set_schedule(connection: PluginConfiguration, expression: str, *, actor: Actor) -> None:
+    """Let the connection sync by this cron expression; an empty one gives the plugin's own schedule back.
+
+    The next run is planned anew from now on, except where the connection is paused or needs attention.
+    Raises Misconfigured(field="schedule") for what is no schedule, and Refused where people hand it files.
+    """
+    if schedule.accepts_files(connection):
+        raise Refused(
+            "“{name}” reads the files that people hand over; it needs no schedule.", name=connection.name
+        )
+    text = cron.checked(expression) if expression.strip() else ""
+    with transaction.atomic():
+        row = PluginConfiguration.objects.select_for_update().get(pk=connection.pk)
+        before, row.schedule = row.schedule, text
+        if before != text:
+            if row.enabled and row.state == PluginConfiguration.State.OK:
+                row.next_run_at = schedule.next_run_at(row, timezone.now())
+            row.save(update_fields=["schedule", "next_run_at"])
+            record(row.organization, actor, [changed(row, {"schedule": before}, {"schedule": text})])
+    connection.schedule, connection.next_run_at = row.schedule, row.next_run_at
 
 
 def request_run(
@@ -195,13 +258,41 @@ def request_run(
         return active
 
 
+def _come_no_later_than_scheduled(connection: PluginConfiguration) -> None:
+    """Plan the next run by the schedule, which may have changed in a pause; one that is due stays due."""
+    row = PluginConfiguration.objects.get(pk=connection.pk)
+    planned = schedule.next_run_at(row, timezone.now())
+    if planned is not None:
+        PluginConfiguration.objects.filter(pk=row.pk, next_run_at__gt=planned).update(next_run_at=planned)
+
+
 @contextmanager
-def client_for(values: Values, turnstile: DatabaseTurnstile, **options: Any) -> Iterator[HttpClient]:
-    """Give the HTTP client for one connection; it masks its secrets and refuses to work in a transaction."""
+def client_for(
+    plugin: type[Plugin[Any]],
+    values: Values,
+    *,
+    before_request: Callable[[], None] = lambda: None,
+    redactor: Redactor | None = None,
+    turnstile: Turnstile | None = None,
+    **options: Any,
+) -> Iterator[HttpClient]:
+    """Give the HTTP client for one connection: it masks its secrets and asks only the hosts it may.
+
+    `before_request` runs before each try and while an answer is read; a database transaction is refused there
+    in any case. The other options are those of HttpClient.
+    """
+
+    def go_on() -> None:
+        refuse_in_transaction()
+        before_request()
+
     http = HttpClient(
-        redactor=Redactor(values.credentials.values()),
+        redactor=redactor or Redactor(values.credentials.values()),
+        egress=Egress.of(plugin, values),
+        max_requests=plugin.max_requests,
         turnstile=turnstile,
-        **{"before_request": refuse_in_transaction, **options},
+        before_request=go_on,
+        **options,
     )
     try:
         yield http
@@ -215,12 +306,73 @@ def refuse_in_transaction() -> None:
         raise RuntimeError("The network is never used inside a database transaction.")
 
 
+def _keep_credentials(connection: PluginConfiguration, values: Values) -> None:
+    """Seal what was entered today."""
+    connection.credentials_sealed = seal_credentials(connection, values.credentials)
+    if values.credentials:
+        today = timezone.localdate(timezone=ZoneInfo(connection.organization.time_zone))
+        connection.credentials_entered_on = today
+
+
+def _note_expiry(connection: PluginConfiguration, plugin: type[Plugin[Any]], values: Values) -> None:
+    """Note until when the credentials work, where the plugin can tell; a setting may say it."""
+    entered_on = connection.credentials_entered_on
+    if entered_on is None:
+        return
+    turnstile = DatabaseTurnstile(patience=CHECK_PATIENCE)
+    with client_for(plugin, values, turnstile=turnstile) as http, _crashes_named():
+        last = plugin(make_config(plugin, values), http).credentials_expire_on(entered_on)
+    connection.credentials_expire_on = last
+
+
+@contextmanager
+def _crashes_named() -> Iterator[None]:
+    """Turn a plugin's own mistake into PluginCrashed, without its message, which may hold a secret."""
+    try:
+        yield
+    except KvitError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a plugin does wrong
+        raise PluginCrashed(kind=type(error).__name__) from None
+
+
+def _are_entered(plugin: type[Plugin[Any]], texts: Mapping[str, str]) -> bool:
+    """Whether a person wrote any credential, be it the same one: a token may be renewed as it is."""
+    return any(item.is_secret and texts.get(item.name, "").strip() for item in config_fields(plugin))
+
+
 def _credentials_if_readable(connection: PluginConfiguration) -> dict[str, Any]:
     """The stored credentials, or none where they cannot be opened: then all must be entered again."""
     try:
         return dict(values_of(connection).credentials)
     except SealError:
         return {}
+
+
+def _free_name(organization: Organization, name: str, but: PluginConfiguration | None = None) -> str:
+    """The name without spaces around it. Raises Misconfigured where it is empty or another connection's."""
+    name = name.strip()
+    if not name:
+        raise Misconfigured("Give the connection a name.", field="name")
+    others = organization.connections.filter(name=name)
+    if but is not None:
+        others = others.exclude(pk=but.pk)
+    if others.exists():
+        raise _taken(name)
+    return name
+
+
+def _taken(name: str) -> Misconfigured:
+    return Misconfigured("There is a connection named “{name}” already.", field="name", name=name)
+
+
+def _name_of_account(organization: Organization, label: str) -> str:
+    """The account's label, numbered where another connection is called so."""
+    longest = 90
+    label = label.strip()[:longest]
+    taken = set(organization.connections.values_list("name", flat=True))
+    numbered = (f"{label} ({number})" for number in itertools.count(2))
+    return next(name for name in (label, *itertools.islice(numbered, len(taken))) if name not in taken)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kvit.ledger.models import BankAccount
 from kvit.users.models import Organization
+from kvit.users.sealed import SealedColumn
 
 
 class PluginConfiguration(models.Model):
@@ -45,6 +46,22 @@ class PluginConfiguration(models.Model):
     failing_since = models.DateTimeField(null=True)
     """When the first of the failures since the last success ended."""
     created_at = models.DateTimeField(auto_now_add=True)
+
+    SEALED: ClassVar = (SealedColumn("credentials_sealed"),)
+
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "plugin",
+        "name",
+        "settings",
+        "schema_version",
+        "account_key",
+        "account_label",
+        "enabled",
+        "state",
+        "schedule",
+        "credentials_entered_on",
+        "credentials_expire_on",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -112,9 +129,9 @@ class SyncHistory(models.Model):
     cancel_requested_by = models.CharField(max_length=300, blank=True)
 
     today = models.DateField(null=True)
-    """The date the plugin was told, the same in every try and in a replay."""
+    """The date the plugin was told; a replay tells the same."""
     cursor_before = models.JSONField(default=dict)
-    """The connection's cursor when the run was first claimed."""
+    """The connection's cursor when the run was first claimed on that day."""
     replays = models.ForeignKey("self", models.SET_NULL, null=True, related_name="replayed_by")
     """The run whose recorded answers this one reads again."""
     reverted_at = models.DateTimeField(null=True)
@@ -174,6 +191,8 @@ class RecordedAnswer(models.Model):
     sealed = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
 
+    SEALED: ClassVar = (SealedColumn("sealed", organization="run__organization"),)
+
     class Meta:
         ordering = ["id"]
 
@@ -189,6 +208,8 @@ class HandedFile(models.Model):
     name = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64)
     sealed = models.BinaryField()
+
+    SEALED: ClassVar = (SealedColumn("sealed", organization="run__organization"),)
 
     def __str__(self) -> str:
         return self.name
@@ -229,6 +250,8 @@ class QuarantinedRecord(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolved_run_id = models.BigIntegerField(null=True)
     """The replay in which the record could be read."""
+
+    SEALED: ClassVar = (SealedColumn("sealed"),)
 
     class Meta:
         ordering = ["-id"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from kvit.kernel.errors import PluginUnavailable
+from kvit.kernel.errors import Misconfigured, PluginUnavailable
 from kvit.plugin import API_VERSION, Plugin, Secret
+from kvit.sync import cron
 
 GROUP: Final = "kvit.plugins"
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,38}")
@@ -37,6 +39,14 @@ class Listing:
     @property
     def description(self) -> str:
         return self.plugin.description if self.plugin else ""
+
+    @property
+    def guide(self) -> Sequence[str]:
+        return self.plugin.guide if self.plugin else ()
+
+    @property
+    def picture(self) -> str:
+        return self.plugin.picture if self.plugin else ""
 
     @property
     def accepts_files(self) -> bool:
@@ -89,6 +99,10 @@ def _fault(name: str, plugin: Any) -> str:
         return f"Its name “{plugin.name}” is not the entry point's “{name}”."
     if plugin.api > API_VERSION:
         return f"It needs a newer Kvit (plugin API {plugin.api}, this one has {API_VERSION})."
+    try:
+        cron.checked(plugin.schedule)
+    except Misconfigured as error:
+        return f"Its schedule is none: {error}"
     if not dataclasses.is_dataclass(plugin.Config):
         return "Its Config is not a dataclass."
     kinds = typing.get_type_hints(plugin.Config)

@@ -34,6 +34,10 @@ class Access:
         """Return only the rows of this organization."""
         return rows.filter(organization=self.organization)
 
+    def owns(self, row: models.Model) -> bool:
+        """Whether a row is this organization's; for rows read by their ids, where `within` would scan."""
+        return bool(getattr(row, "organization_id", None) == self.organization.pk)
+
     def get[M: models.Model](self, rows: models.QuerySet[M], pk: int) -> M:
         """Return one row of this organization; anybody else's is not there (404)."""
         row = self.within(rows).filter(pk=pk).first()

@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from kvit.dashboard.figures import to_review
 from kvit.sync.models import PluginConfiguration
+from kvit.users.keys import missing_master_keys
 from kvit.users.models import Organization, User
 from kvit.users.scoping import Access
 
@@ -36,7 +37,7 @@ class Frame:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Give templates `access` (None before sign-in), `theme`, `section` and the lazily counted `frame`."""
+    """Give templates `access` (None before sign-in), `theme`, `section`; counted only if used, the rest."""
     access: Access | None = getattr(request, "access", None)
     found: dict[str, Any] = {
         "access": access,
@@ -44,6 +45,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "section": _section(request),
     }
     if access is not None:
+        found["missing_keys"] = SimpleLazyObject(missing_master_keys)
         found["frame"] = SimpleLazyObject(lambda: _counted(access))
     return found
 

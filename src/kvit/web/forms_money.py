@@ -19,7 +19,6 @@ from kvit.ledger.models import BankAccount, MoneyTransaction
 from kvit.users.scoping import Access
 from kvit.web.amounts import NumberField
 from kvit.web.words import error_text
-from kvit.work.clients import FACTS
 from kvit.work.models import Client
 
 CURRENCIES: Final = ("CZK", "EUR", "USD", "GBP", "PLN", "HUF", "CHF")
@@ -46,6 +45,7 @@ class TransactionFilter(forms.Form):
     month = forms.TypedChoiceField(
         required=False, label=_("Month"), coerce=date.fromisoformat, empty_value=None
     )
+    withdrawn = forms.BooleanField(required=False, widget=forms.HiddenInput)
     q = forms.CharField(
         required=False,
         max_length=200,
@@ -213,7 +213,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
     class Meta:
         model = Client
-        fields = [*FACTS]
+        fields = [*Client.AUDITED]
         widgets = {"country": forms.TextInput(attrs={"size": 2, "autocapitalize": "characters"})}
 
     def clean_country(self) -> str:

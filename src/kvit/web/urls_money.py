@@ -17,6 +17,13 @@ urlpatterns: list[URLPattern] = [
     path("review/", review.queue, name="review"),
     path("decisions/<int:pk>/undo/", review.decision_undo, name="decision-undo"),
     path("conflicts/<int:pk>/resolution/", review.resolution, name="resolution"),
+    path("duplicates/<int:pk>/resolution/", review.duplicate_resolution, name="duplicate-resolution"),
+    path("conflicts/<int:pk>/resolution/undo/", review.resolution_undo, name="resolution-undo"),
+    path(
+        "duplicates/<int:pk>/resolution/undo/",
+        review.duplicate_resolution_undo,
+        name="duplicate-resolution-undo",
+    ),
     path("invoices/", invoices.listing, name="invoices"),
     path("invoices/new/", invoices.new, name="invoice-new"),
     path("invoices/<int:pk>/", invoices.detail, name="invoice"),

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 from django.utils import timezone, translation
 from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
-from kvit.kernel.errors import KvitError, PluginUnavailable
+from kvit.dashboard.connections import Card, Standing
+from kvit.kernel.errors import Cancelled, KvitError
 from kvit.kernel.matching.explain import WORDS
 from kvit.kernel.money import Money
-from kvit.sync.models import PluginConfiguration, SyncHistory
-from kvit.sync.registry import plugin_class
+from kvit.sync.models import SyncHistory
+from kvit.sync.registry import catalogue
 
 _LOCALES: Final = {"cs": "cs_CZ", "en": "en_GB"}
 _DAYS: Final = {"cs": "d. M. y", "en": "d MMM y"}
 _MONEY: Final = {"cs": "#,##0.00\u00a0¤", "en": "¤¤\u00a0#,##0.00"}
 _MONTHS: Final = {"cs": "LLLL y", "en": "MMMM y"}
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d{1,14}\.\d\d [A-Z]{3}", re.ASCII)
 _NO_BREAK_SPACE: Final = "\u00a0"
 
@@ -60,6 +63,12 @@ STATES: Final[Mapping[str, State]] = {
     "needs_attention": State(gettext_lazy("needs attention"), "warning", "warn"),
     "paused": State(gettext_lazy("paused"), "pause", "calm"),
     "broken": State(gettext_lazy("plugin broken"), "cross", "bad"),
+    "missing": State(gettext_lazy("plugin missing"), "cross", "bad"),
+    "failing": State(gettext_lazy("failing"), "cross", "bad"),
+    "waiting": State(gettext_lazy("waiting for the source"), "clock", "calm"),
+    "syncing": State(gettext_lazy("syncing"), "sync", "busy"),
+    "fine": State(gettext_lazy("fine"), "check", "good"),
+    "look": State(gettext_lazy("look at this"), "warning", "warn"),
     "booked": State(gettext_lazy("booked"), "check", "calm"),
     "auto": State(gettext_lazy("matched automatically"), "check", "good"),
     "manual": State(gettext_lazy("matched by a person"), "check", "good"),
@@ -69,6 +78,7 @@ STATES: Final[Mapping[str, State]] = {
     "dismissed": State(gettext_lazy("pays no invoice"), "minus", "calm"),
     "settled": State(gettext_lazy("pays an invoice"), "check", "good"),
     "undone": State(gettext_lazy("undone"), "undo", "calm"),
+    "withdrawn": State(gettext_lazy("withdrawn"), "undo", "calm"),
 }
 
 
@@ -79,7 +89,12 @@ def error_text(error: KvitError) -> str:
 
 def run_error_text(run: SyncHistory) -> str:
     """Return what went wrong in a failed run, in the reader's language; empty where nothing did."""
-    return _filled(run.error_message, run.error_params) if run.error_message else ""
+    if not run.error_message:
+        return ""
+    params = run.error_params
+    if run.error_kind == Cancelled.__name__ and "who" in params:
+        params = params | {"who": actor_text(params["who"])}
+    return _filled(run.error_message, params)
 
 
 def run_advice(run: SyncHistory) -> str:
@@ -106,15 +121,38 @@ def actor_text(actor: str) -> str:
     return gettext("Kvit by itself")
 
 
-def connection_state(connection: PluginConfiguration) -> str:
-    """Return the connection's key in STATES: broken, paused, needs_attention or ok."""
-    try:
-        plugin_class(connection.plugin)
-    except PluginUnavailable:
-        return "broken"
-    if not connection.enabled:
-        return "paused"
-    return connection.state
+def source_text(source: str) -> str:
+    """Return who told a movement: `fio:CZ79…` as the plugin's title and its account."""
+    plugin, _, account = source.partition(":")
+    title = next((listing.title for listing in catalogue() if listing.name == plugin), plugin)
+    return f"{gettext(title)} · {account}" if account else gettext(title)
+
+
+def standing_text(card: Card) -> str:
+    """Return how a connection stands, with the moment since or until where there is one."""
+    if card.at is not None and card.standing == Standing.FAILING:
+        return gettext("failing since {moment}").format(moment=moment_text(card.at))
+    if card.at is not None and card.standing == Standing.WAITING:
+        return gettext("put back until {moment}").format(moment=moment_text(card.at))
+    return str(STATES[card.standing].word)
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return how long something took, as `8 s`, `2 min 5 s` or `1 h 2 min`."""
+    seconds = round(duration.total_seconds())
+    minutes, hours = seconds // 60, seconds // 3600
+    if seconds < 1:
+        return gettext("under 1 s")
+    if minutes < 1:
+        return gettext("{seconds} s").format(seconds=seconds)
+    if hours < 1:
+        return gettext("{minutes} min {seconds} s").format(minutes=minutes, seconds=seconds % 60)
+    return gettext("{hours} h {minutes} min").format(hours=hours, minutes=minutes % 60)
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size in megabytes of a million bytes, with one decimal."""
+    return f"{format_decimal(size_bytes / 1_000_000, '#,##0.0', locale=_locale())} MB"
 
 
 def money_text(amount: Money) -> str:
@@ -156,9 +194,14 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Return an amount, also one stored as `1210.00 CZK`, as pages write it; anything else as it is."""
+    """Return an amount or a day, also one stored as `1210.00 CZK` or `2026-01-05`, as pages write it."""
     if isinstance(value, str) and _AMOUNT.fullmatch(value):
         value = Money.of(*value.split(" "))
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        with suppress(ValueError):
+            return day_text(date.fromisoformat(value))
+    if isinstance(value, date):
+        return day_text(value)
     return money_text(value) if isinstance(value, Money) else value
 
 

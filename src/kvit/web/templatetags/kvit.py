@@ -11,9 +11,10 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from kvit.dashboard.connections import Card
 from kvit.kernel.money import Money
 from kvit.kernel.references import readable_account
-from kvit.sync.models import PluginConfiguration, SyncHistory
+from kvit.sync.models import SyncHistory
 from kvit.web import words
 
 register = template.Library()
@@ -64,6 +65,12 @@ def actor(value: str) -> str:
 
 
 @register.filter
+def source(value: str) -> str:
+    """`{{ row.source|source }}`: who told a movement, in words."""
+    return words.source_text(value)
+
+
+@register.filter
 def run_error(run: SyncHistory) -> str:
     """`{{ run|run_error }}`: what went wrong, in words; nothing for a run that did not fail."""
     return words.run_error_text(run)
@@ -76,9 +83,11 @@ def advice(run: SyncHistory | None) -> str:
 
 
 @register.filter
-def state_of(connection: PluginConfiguration) -> str:
-    """`{% state connection|state_of %}`: ok, needs_attention, paused or broken."""
-    return words.connection_state(connection)
+def duration(run: SyncHistory) -> str:
+    """`{{ run|duration }}`: how long a run took; nothing for one that did not start or end."""
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return words.duration_text(run.finished_at - run.started_at)
 
 
 @register.simple_tag
@@ -96,3 +105,15 @@ def state(name: str) -> SafeString:
     """`{% state "paid" %}`: a state as icon, word and colour (the names are in words.STATES)."""
     shown = words.STATES[name]
     return format_html('<span class="state {}">{}{}</span>', shown.tone, icon(shown.icon), shown.word)
+
+
+@register.simple_tag
+def standing(card: Card) -> SafeString:
+    """`{% standing card %}`: how a connection stands, as icon, words and colour."""
+    shown = words.STATES[card.standing]
+    return format_html(
+        '<span class="state {}">{}<span>{}</span></span>',
+        shown.tone,
+        icon(shown.icon),
+        words.standing_text(card),
+    )

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from kvit.invoices.models import Invoice
 from kvit.kernel.errors import Refused
 from kvit.matching.reconcile import reconcile
+from kvit.web import history
 from kvit.web.acts import done
 from kvit.web.forms_money import ClientForm, PayerAccountForm
 from kvit.web.requests import Request, refusal_as_message
@@ -109,6 +110,7 @@ def _page(request: Request, client: Client, form: ClientForm, account_form: Paye
             for row in client.payer_accounts.all()
         ],
         "invoices": [(row, "overdue" if row.is_overdue(today) else row.state) for row in invoices[:100]],
+        "history": history.of_client(client, request.access),
         "open_sums": sums_per_currency(invoices.filter(state=Invoice.State.ISSUED)),
     }
     return render(request, "web/clients/detail.html", context)

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from kvit.dashboard.connections import to_resolve
 from kvit.dashboard.figures import overview
 from kvit.web.charts import bars
 from kvit.web.requests import Request
@@ -16,14 +17,16 @@ from kvit.web.requests import Request
 def dashboard(request: Request) -> HttpResponse:
     today = timezone.localdate()
     figures = overview(request.access.organization, today)
+    connections = to_resolve(request.access.organization, timezone.now(), today)
     return render(
         request,
         "web/dashboard.html",
         {
             "overview": figures,
+            "connections": connections,
             "bars": bars(figures.months),
             "first_of_month": today.replace(day=1).isoformat(),
             "today": today.isoformat(),
-            "is_all_done": not (figures.to_review or figures.connections_in_trouble or figures.overdue.count),
+            "is_all_done": not (figures.to_review or connections or figures.overdue.count),
         },
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from django.core.paginator import Paginator
@@ -16,11 +16,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from kvit.invoices.models import Invoice, Settlement
 from kvit.kernel.money import Money
-from kvit.ledger import conflicts
-from kvit.ledger.models import MoneyTransaction, TransactionConflict
+from kvit.ledger import conflicts, duplicates
+from kvit.ledger.models import MoneyTransaction, PossibleDuplicate, TransactionConflict
 from kvit.matching import review
 from kvit.matching.models import Decision
 from kvit.matching.reconcile import reconcile
+from kvit.web import comparing
 from kvit.web.acts import done
 from kvit.web.requests import Request, redirect_back, refusal_as_message
 from kvit.web.views.transactions import nearest_first, open_invoices
@@ -29,6 +30,9 @@ from kvit.web.words import money_text
 CARDS_PER_PAGE: Final = 20
 LATEST: Final = 50
 TABS: Final = ("waiting", "matched", "dismissed")
+
+
+type _Question = TransactionConflict | PossibleDuplicate | Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +70,26 @@ def queue(request: Request) -> HttpResponse:
     if tab not in TABS:
         raise Http404
     access = request.access
-    waiting = access.within(Decision.objects.waiting())
-    conflicting = access.within(TransactionConflict.objects.filter(resolved_at__isnull=True))
+    waiting = _Waiting(
+        access.within(TransactionConflict.objects.filter(resolved_at__isnull=True))
+        .select_related("transaction__account")
+        .order_by("id"),
+        duplicates.waiting(access.organization)
+        .select_related("transaction__account", "candidate__account")
+        .order_by("id"),
+        _ordered(access.within(Decision.objects.waiting())),
+    )
     context: dict[str, Any] = {
         "tab": tab,
-        "waiting_count": waiting.count() + conflicting.count(),
+        "waiting_count": waiting.count(),
         "dismissed_count": access.within(Decision.objects.current()).filter(port="dismissed").count(),
     }
     if tab == "waiting":
-        page = Paginator(_ordered(waiting), CARDS_PER_PAGE).get_page(request.GET.get("page"))
+        pages: Paginator[Any] = Paginator(waiting, CARDS_PER_PAGE)  # type: ignore[arg-type]  # only sliced
+        page = pages.get_page(request.GET.get("page"))
         context |= {
             "page": page,
-            "cards": _cards(request, page.object_list, page.number),
-            "conflicts": conflicting.select_related("transaction__account").order_by("id"),
+            **_asked(request, list(page.object_list), page.number),
             "matched_until": access.within(MoneyTransaction.objects.booked().income()).aggregate(
                 day=Max("booked_on")
             )["day"],
@@ -155,11 +166,53 @@ def resolution(request: Request, pk: int) -> HttpResponse:
     with refusal_as_message(request):
         if answer == "keep":
             conflicts.keep(conflict, actor=request.actor)
-            done(request, _("The payment stays as it was booked."))
+            undo_url = reverse("resolution-undo", args=[conflict.pk])
+            done(request, _("The payment stays as it was booked."), undo_url=undo_url)
         else:
             conflicts.accept(conflict, actor=request.actor)
             reconcile(request.access.organization)
             done(request, _("What the bank says now was taken over."))
+    return redirect_back(request, "review")
+
+
+@require_POST
+def resolution_undo(request: Request, pk: int) -> HttpResponse:
+    """Ask again about a version that was not taken over."""
+    conflict = request.access.get(
+        TransactionConflict.objects.select_related("organization", "transaction"), pk
+    )
+    with refusal_as_message(request):
+        conflicts.reopen(conflict, actor=request.actor)
+        done(request, _("Undone. The question waits for you again."))
+    return redirect_back(request, "review")
+
+
+@require_POST
+def duplicate_resolution(request: Request, pk: int) -> HttpResponse:
+    """Say whether two movements are one."""
+    duplicate = request.access.get(PossibleDuplicate.objects.select_related("organization"), pk)
+    answer = request.POST.get("answer")
+    if answer not in ("same", "different"):
+        raise Http404
+    with refusal_as_message(request):
+        if answer == "same":
+            duplicates.same(duplicate, actor=request.actor)
+            done(request, _("They are one movement now; the other one counts nowhere any more."))
+        else:
+            duplicates.different(duplicate, actor=request.actor)
+            reconcile(request.access.organization)
+            undo_url = reverse("duplicate-resolution-undo", args=[duplicate.pk])
+            done(request, _("They stay two movements."), undo_url=undo_url)
+    return redirect_back(request, "review")
+
+
+@require_POST
+def duplicate_resolution_undo(request: Request, pk: int) -> HttpResponse:
+    """Ask again about two movements that were called different."""
+    duplicate = request.access.get(PossibleDuplicate.objects.select_related("organization"), pk)
+    with refusal_as_message(request):
+        duplicates.reopen(duplicate, actor=request.actor)
+        done(request, _("Undone. The question waits for you again."))
     return redirect_back(request, "review")
 
 
@@ -172,14 +225,74 @@ def _pair(request: Request, pk: int) -> tuple[MoneyTransaction, Invoice]:
     return row, request.access.get(Invoice.objects.select_related("organization"), int(number))
 
 
+class _Waiting:
+    """Everything that waits for a person as one list, in the order of the querysets; read page by page."""
+
+    def __init__(self, *parts: QuerySet[Any]) -> None:
+        self._parts = [(part, part.count()) for part in parts]
+
+    def count(self) -> int:
+        return sum(count for _part, count in self._parts)
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __getitem__(self, wanted: slice) -> list[_Question]:
+        found: list[_Question] = []
+        start, stop = wanted.start, wanted.stop
+        for part, count in self._parts:
+            if start < count and stop > 0:
+                found += part[max(start, 0) : stop]
+            start, stop = start - count, stop - count
+        return found
+
+
 def _ordered(waiting: QuerySet[Decision]) -> QuerySet[Decision]:
     return waiting.select_related("transaction__account").order_by(
         "-transaction__booked_on", "-transaction_id"
     )
 
 
-def _cards(request: Request, decisions: Iterable[Decision], page_number: int) -> list[Card]:
-    shown = list(decisions)
+def _asked(request: Request, questions: list[_Question], page_number: int) -> dict[str, Any]:
+    """One page of questions by their kind, each with the place where the reader goes on after the answer."""
+    places = _places(questions, page_number)
+    decisions = [one for one in questions if isinstance(one, Decision)]
+    return {
+        "conflicts": [
+            comparing.conflict(one, places[_anchor(one)])
+            for one in questions
+            if isinstance(one, TransactionConflict)
+        ],
+        "duplicates": [
+            comparing.duplicate(one, places[_anchor(one)])
+            for one in questions
+            if isinstance(one, PossibleDuplicate)
+        ],
+        "cards": _cards(request, decisions, places),
+    }
+
+
+def _anchor(question: _Question) -> str:
+    match question:
+        case TransactionConflict():
+            return f"conflict-{question.pk}"
+        case PossibleDuplicate():
+            return f"duplicate-{question.pk}"
+    return f"movement-{question.transaction_id}"
+
+
+def _places(questions: list[_Question], page_number: int) -> dict[str, str]:
+    """By anchor of each question, the page at the next one, or at the one before where it is the last."""
+    page = reverse("review") + ("" if page_number == 1 else f"?page={page_number}")
+    anchors = [_anchor(question) for question in questions]
+    beside = [*anchors[1:], *anchors[-2:-1]]
+    return {
+        anchor: f"{page}#{other}" if other else page
+        for anchor, other in zip_longest(anchors, beside, fillvalue="")
+    }
+
+
+def _cards(request: Request, shown: list[Decision], places: dict[str, str]) -> list[Card]:
     named = {one["invoice"] for decision in shown for one in decision.candidates}
     invoices = request.access.within(
         Invoice.objects.filter(pk__in=named, state=Invoice.State.ISSUED)
@@ -190,8 +303,8 @@ def _cards(request: Request, decisions: Iterable[Decision], page_number: int) ->
         for currency in {decision.transaction.currency for decision in shown}
     }
     return [
-        _card(decision, by_key, choices[decision.transaction.currency], _place(shown, index, page_number))
-        for index, decision in enumerate(shown)
+        _card(decision, by_key, choices[decision.transaction.currency], places[_anchor(decision)])
+        for decision in shown
     ]
 
 
@@ -215,14 +328,6 @@ def _card(decision: Decision, by_key: dict[int, Invoice], choices: list[Invoice]
         choices=nearest_first(choices, row),
         next=place,
     )
-
-
-def _place(shown: list[Decision], index: int, page_number: int) -> str:
-    """The page at the next card, or at the one before where this is the last."""
-    page = "" if page_number == 1 else f"?page={page_number}"
-    neighbours = shown[index + 1 : index + 2] or shown[max(index - 1, 0) : index]
-    anchor = f"#movement-{neighbours[0].transaction_id}" if neighbours else ""
-    return f"{reverse('review')}{page}{anchor}"
 
 
 def _decided(request: Request, tab: str) -> list[tuple[Decision, list[Settlement]]]:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.forms import model_to_dict
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,6 +15,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from kvit.audit.recording import audited_values, changed, record
+from kvit.users.models import User
 from kvit.users.scoping import access_of
 from kvit.web.forms import ProfileForm
 from kvit.web.middleware import ORGANIZATION_KEY, lookers_may_post
@@ -36,7 +38,7 @@ def profile(request: Request) -> HttpResponse:
     form = ProfileForm(model_to_dict(request.user, fields) | given, instance=request.user)
     if not form.is_valid():
         return render(request, "web/profile.html", {"form": form})
-    user = form.save()
+    user = _save(request, form)
     with translation.override(user.language or translation.get_language()):
         messages.success(request, _("Your profile is saved."))
     response = redirect_back(request, "profile")
@@ -68,6 +70,15 @@ def health(_request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return HttpResponse("the database does not answer", status=503, content_type="text/plain")
     return HttpResponse("ok", content_type="text/plain")
+
+
+def _save(request: Request, form: ProfileForm) -> User:
+    """Save the profile, and into the audit what it follows; the entry stands in the organization of today."""
+    with transaction.atomic():
+        before = audited_values(User.objects.select_for_update().get(pk=request.user.pk))
+        user: User = form.save()
+        record(request.access.organization, request.actor, [changed(user, before, audited_values(user))])
+    return user
 
 
 def _remember_language(response: HttpResponse, language: str) -> None:

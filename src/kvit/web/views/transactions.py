@@ -13,18 +13,20 @@ from urllib.parse import urlencode
 from django.db.models import Max, Min, Prefetch, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_safe
 
 from kvit.invoices.models import Invoice, Settlement
 from kvit.kernel.errors import SealError
+from kvit.ledger import duplicates
 from kvit.ledger.models import MoneyTransaction
 from kvit.ledger.posting import raw_record
 from kvit.matching.models import Decision, Rejection
 from kvit.users.keys import key_ring
 from kvit.users.scoping import Access
-from kvit.web import history
+from kvit.web import comparing, history
 from kvit.web.amounts import read_number
 from kvit.web.forms_money import TransactionFilter
 from kvit.web.requests import Request
@@ -33,6 +35,7 @@ from kvit.web.words import error_text, month_text
 ROWS_PER_PAGE: Final = 50
 MOST_INVOICES: Final = 1000
 MOST_CHOICES: Final = 30
+_WITHDRAWN: Final = MoneyTransaction.Status.WITHDRAWN
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -51,6 +54,8 @@ class Standing:
 @require_safe
 def listing(request: Request) -> HttpResponse:
     form, rows = _filtered(request)
+    if not form.cleaned_data["withdrawn"]:
+        rows = rows.exclude(status=_WITHDRAWN)
     page = list(_after(_with_standing(rows), request.GET.get("after", ""))[: ROWS_PER_PAGE + 1])
     shown = page[:ROWS_PER_PAGE]
     context = {
@@ -59,8 +64,11 @@ def listing(request: Request) -> HttpResponse:
         "search": request.GET.get("q", ""),
         "older": _query(request, after=_key(shown[-1])) if len(page) > ROWS_PER_PAGE else "",
         "newest": _query(request) if request.GET.get("after") else "",
-        "export": _query(request),
-        "is_filtered": any(form.cleaned_data.values()),
+        "export": _query(request, withdrawn=""),
+        "is_filtered": any(value for name, value in form.cleaned_data.items() if name != "withdrawn"),
+        "shows_withdrawn": form.cleaned_data["withdrawn"],
+        "with_withdrawn": _query(request, withdrawn="on"),
+        "without_withdrawn": _query(request, withdrawn=""),
     }
     return render(request, "web/transactions/list.html", context)
 
@@ -69,10 +77,12 @@ def listing(request: Request) -> HttpResponse:
 def export(request: Request) -> HttpResponseBase:
     """The filtered movements as CSV for a spreadsheet in the reader's language, the newest first.
 
+    Withdrawn ones are never among them: they would be counted in a sum.
     In Czech a semicolon stands between columns and a comma in amounts, as spreadsheets there expect it;
     else a comma and a point. Days are ISO 8601. Text that a spreadsheet would run gets an apostrophe.
     """
     _form, rows = _filtered(request)
+    rows = rows.exclude(status=_WITHDRAWN)
     is_czech = translation.get_language() == "cs"
     # The headings are written now: the rest streams when the reader's language is no longer active.
     lines = _export_lines(_headings(), _with_standing(rows).select_related("account"), is_czech=is_czech)
@@ -83,9 +93,12 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_safe
 def detail(request: Request, pk: int) -> HttpResponse:
-    rows = MoneyTransaction.objects.select_related("account", "raw_payload__organization", "organization")
+    rows = MoneyTransaction.objects.select_related(
+        "account", "raw_payload__organization", "organization", "duplicate_of"
+    )
     row = request.access.get(_with_standing(rows), pk)
     wanted = request.GET.get("invoice", "")
+    events = history.of_transaction(row, request.access)
     lines = row.settlements.select_related("invoice__client", "voided_by").filter(voids__isnull=True)
     context = {
         "row": row,
@@ -95,9 +108,12 @@ def detail(request: Request, pk: int) -> HttpResponse:
         "rejections": Rejection.objects.filter(transaction=row).select_related("invoice__client"),
         "choices": _choices(request, row, wanted),
         "wanted": wanted,
-        "may_pay": row.type == MoneyTransaction.Type.INCOME and bool(row.unsettled),
-        "conflicts": row.conflicts.filter(resolved_at__isnull=True),
-        "history": history.of_transaction(row, request.access),
+        "may_pay": _may_pay(row),
+        **_questions(row),
+        "aliases": row.aliases.order_by("id"),
+        "duplicates_of_it": row.duplicates.order_by("id"),
+        "history": events,
+        "withdrawal": next((event for event in events if event.is_withdrawal), None),
         "raw": _raw(row),
     }
     return render(request, "web/transactions/detail.html", context)
@@ -107,8 +123,8 @@ def standing_of(row: MoneyTransaction) -> Standing:
     """Return how a movement loaded by `with_standing` stands."""
     settlements = tuple(row.live_settlements)  # type: ignore[attr-defined]  # prefetched
     current = row.current_decisions  # type: ignore[attr-defined]  # prefetched
-    if row.status == MoneyTransaction.Status.PENDING:
-        state = "pending"
+    if row.status != MoneyTransaction.Status.BOOKED:
+        state = row.status
     elif current:
         state = current[0].port
     else:
@@ -132,9 +148,30 @@ def nearest_first(invoices: list[Invoice], row: MoneyTransaction) -> list[Invoic
 
 
 def _choices(request: Request, row: MoneyTransaction, text: str) -> list[Invoice]:
-    if row.type != MoneyTransaction.Type.INCOME or not row.unsettled:
+    if not _may_pay(row):
         return []
     return nearest_first(open_invoices(request.access, row.currency, text), row)
+
+
+def _questions(row: MoneyTransaction) -> dict[str, Any]:
+    """What a person has to decide about the movement, beside what it pays."""
+    here = reverse("transaction", args=[row.pk])
+    conflicts = row.conflicts.filter(resolved_at__isnull=True).select_related("transaction__account")
+    asked = duplicates.unanswered().filter(Q(transaction=row) | Q(candidate=row))
+    asked = asked.select_related("transaction__account", "candidate__account").order_by("id")
+    return {
+        "conflicts": [comparing.conflict(one, here) for one in conflicts.order_by("id")],
+        "questions": [comparing.duplicate(one, here) for one in asked],
+    }
+
+
+def _may_pay(row: MoneyTransaction) -> bool:
+    """Whether a person may choose an invoice for it."""
+    return (
+        row.type == MoneyTransaction.Type.INCOME
+        and row.status == MoneyTransaction.Status.BOOKED
+        and bool(row.unsettled)
+    )
 
 
 def _filtered(request: Request) -> tuple[TransactionFilter, QuerySet[MoneyTransaction]]:
@@ -209,8 +246,8 @@ def _key(row: MoneyTransaction) -> str:
 
 
 def _query(request: Request, **more: str) -> str:
-    kept = {name: value for name, value in request.GET.items() if name != "after" and value}
-    return "?" + urlencode(kept | more)
+    kept = {name: value for name, value in request.GET.items() if name != "after"} | more
+    return "?" + urlencode({name: value for name, value in kept.items() if value})
 
 
 class _Echo:
