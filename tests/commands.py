@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -67,6 +68,7 @@ class Kvit:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             cwd=ROOT,
+            preexec_fn=_heed_ctrl_c,
         )
 
     def command(self, *words: str) -> list[str]:
@@ -86,3 +88,13 @@ class Kvit:
 
     def transactions(self, *words: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.ok("transactions", "--jsonl", *words).splitlines()]
+
+
+def _heed_ctrl_c() -> None:
+    """A shell starts jobs in the background deaf to Ctrl-C, and they pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def database_variables(url: str) -> dict[str, str]:
+    """Return the environment for a database; none for the SQLite file in the data folder."""
+    return {"KVIT_DATABASE_URL": url} if url else {}

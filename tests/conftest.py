@@ -13,9 +13,11 @@ from django.db import connection
 from kvit.audit.faults import Fault
 from kvit.audit.verifying import verify
 from kvit.users.models import Organization
+from tests.commands import Kvit, database_variables
 from tests.factories import an_organization
 from tests.personas import Personas
 from tests.personas import personas as make_personas
+from tests.postgres import fresh_database
 
 _AUDITED_ROOMS: Final = ("invoices", "ledger", "matching", "web")
 """Elsewhere, a test that connects the pretend bank is audited too; others insert what they look at."""
@@ -60,3 +62,13 @@ def organization(db: None) -> Organization:
 @pytest.fixture
 def personas(db: None) -> Personas:
     return make_personas()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kvit]:
+    """A migrated installation with the organization “Eva Nová”; only to be copied."""
+    with fresh_database() as url:
+        kvit = Kvit(tmp_path_factory.mktemp("kvit") / "data", database_variables(url))
+        kvit.ok("migrate")
+        kvit.add_organization()
+        yield kvit

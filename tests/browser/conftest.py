@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.banks.fio import FioBank, running_fio_bank
-from tests.commands import PASSWORD, Kvit
+from tests.commands import PASSWORD, Kvit, database_variables
 from tests.postgres import fresh_database
 
 EMAIL = "eva@example.com"
@@ -27,14 +27,14 @@ class Served:
     kvit: Kvit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail("Chromium is missing.")
         pytest.skip("Chromium is missing; install Debian's package “chromium”.")
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright:  # while it runs, Django refuses databases in this process
         arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         yield playwright.chromium.launch(executable_path=path, args=arguments)
 
@@ -46,12 +46,11 @@ def bank() -> Iterator[FioBank]:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    """`kvit serve` on a fresh installation with one owner, on the database of this run of the suite."""
-    with fresh_database() as url:
-        kvit = Kvit(tmp_path / "data", {"KVIT_DATABASE_URL": url} if url else {})
-        kvit.ok("migrate")
-        kvit.add_organization()
+def served(template: Kvit, tmp_path: Path) -> Iterator[Served]:
+    """`kvit serve` on an installation with one owner, on the database of this run of the suite."""
+    shutil.copytree(template.folder, tmp_path / "data")
+    with fresh_database(like=template.env.get("KVIT_DATABASE_URL", "")) as url:
+        kvit = Kvit(tmp_path / "data", database_variables(url))
         port = _free_port()
         process = kvit.start("serve", "--port", str(port))
         try:

@@ -40,7 +40,7 @@ CHUNK = 40
 INVOICES = 20
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(150, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [12, pytest.param(150, marks=pytest.mark.soak)])
 def test_kills_lose_double_and_alter_nothing(bank: FioBank, installation: Installation, kills: int) -> None:
     seed = int(os.environ.get("KVIT_TEST_SEED", "") or random.SystemRandom().randrange(10**6))
     print(f"KVIT_TEST_SEED={seed}")  # noqa: T201  # shown where the test fails
@@ -139,7 +139,7 @@ def finish(connection: PluginConfiguration, installation: Installation) -> None:
 
 def assert_nothing_lost_or_doubled(organization: Organization, bank: FioBank) -> None:
     listed = told(bank.movements())
-    assert len(listed) >= 1440
+    assert len(listed) >= 1100
     assert stored(organization) == listed
     entries = AuditEntry.objects.filter(table="ledger_moneytransaction", action="created")
     assert entries.count() == len(listed) == created_so_far()

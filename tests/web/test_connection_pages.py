@@ -205,7 +205,7 @@ def test_the_history_tells_what_each_run_did_and_what_to_do(client: Client, pers
             "failing",
             "failing since 22\u00a0Nov\u00a02026 9:00",
         ),
-        ({}, {"status": "pending", "not_before": LATER}, "waiting", "waiting for the source until"),
+        ({}, {"status": "pending", "not_before": LATER}, "waiting", "put back until"),
         ({}, {"status": "running"}, "syncing", "syncing"),
     ],
 )

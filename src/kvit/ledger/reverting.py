@@ -103,7 +103,7 @@ class _Work:
         """Hold the movements against settling, and leave those aside that are gone or withdrawn already."""
         standing: dict[int, str] = {}
         for chunk in batched(sorted(self.last_entry), _CHUNK_ROWS):
-            rows = MoneyTransaction.objects.filter(organization=self.organization, pk__in=chunk)
+            rows = MoneyTransaction.objects.filter(pk__in=chunk)
             columns = rows.select_for_update().order_by("pk").values_list("pk", "status", "fingerprint")
             for pk, status, told in columns:
                 standing[pk], self.is_as[pk] = status, told

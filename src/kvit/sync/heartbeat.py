@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from kvit.sync.models import SyncHistory
+from kvit.sync.workers import still_here
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +56,10 @@ class Heartbeat:
 
     def _renewed(self) -> bool:
         """Whether the run is still held; a database that is away for a moment is asked again later."""
+        now = timezone.now()
         try:
-            return bool(self._held.update(lease_until=timezone.now() + self._lease))
+            still_here(now)
+            return bool(self._held.update(lease_until=now + self._lease))
         except DatabaseError as error:
             log.warning("heartbeat.missed", kind=type(error).__name__)
             return True

@@ -41,6 +41,11 @@ def show_presence(now: datetime) -> None:
     WorkerPresence.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
 
 
+def still_here(now: datetime) -> None:
+    """Write down that this worker is busy with a run; a command in the foreground is no worker."""
+    WorkerPresence.objects.filter(name=worker_name()).update(seen_at=now)
+
+
 def leave() -> None:
     """Write down that this worker is at work no more."""
     WorkerPresence.objects.filter(name=worker_name()).delete()

@@ -1,8 +1,10 @@
+from typing import Any
+
 from django.db import migrations, models
 
 
-def compare_bytes(apps, schema_editor):
-    """Ids are compared, never sorted for people; PostgreSQL is a fifth faster where it need not know a language."""
+def compare_bytes(apps: Any, schema_editor: Any) -> None:
+    """Ids are compared and never sorted for people: PostgreSQL need not know a language for that."""
     if schema_editor.connection.vendor == "postgresql":
         for column in ("source", "external_id"):
             schema_editor.execute(
@@ -10,7 +12,7 @@ def compare_bytes(apps, schema_editor):
             )
 
 
-def compare_words(apps, schema_editor):
+def compare_words(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         for column in ("source", "external_id"):
             schema_editor.execute(

@@ -19,9 +19,15 @@ from kvit.kernel.errors import LeaseLost, Refused, Stale, Temporary
 from kvit.ledger import posting
 from kvit.ledger.models import MoneyTransaction, RawPayload
 from kvit.plugin import Checkpoint, Context, Item, SourceFile, Unreadable
-from kvit.sync import connections, outcomes, queue, retention, runs
+from kvit.sync import connections, outcomes, queue, retention, runs, workers
 from kvit.sync.heartbeat import Heartbeat
-from kvit.sync.models import PluginConfiguration, QuarantinedRecord, RecordedAnswer, SyncHistory
+from kvit.sync.models import (
+    PluginConfiguration,
+    QuarantinedRecord,
+    RecordedAnswer,
+    SyncHistory,
+    WorkerPresence,
+)
 from kvit.users.keys import key_ring
 from kvit.users.models import Organization
 from tests.banks.fio import FioBank
@@ -146,6 +152,8 @@ def test_a_run_that_gets_further_or_waits_for_its_source_is_not_to_blame(play: P
 def test_a_busy_plugin_keeps_its_run_by_the_heartbeat(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "KVIT", replace(settings.KVIT, lease_seconds=1.0))
     seen: list[bool] = []
+    started = timezone.now()
+    workers.show_presence(started)
 
     def computes(plugin: Scripted, ctx: Context) -> Iterator[Item]:
         time.sleep(2.5)
@@ -154,6 +162,7 @@ def test_a_busy_plugin_keeps_its_run_by_the_heartbeat(play: Play, monkeypatch: p
 
     assert sync(play(computes)).status == Status.COMPLETED
     assert seen == [False]
+    assert WorkerPresence.objects.get().seen_at > started + timedelta(seconds=1), "it is shown at work"
 
 
 def test_a_heartbeat_does_not_bring_a_lost_run_back(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
