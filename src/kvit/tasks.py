@@ -134,7 +134,7 @@ _keys = KeyCheck()
 
 
 def tell_the_planner(_now: datetime) -> None:
-    """Let SQLite look at the sizes of its tables, as PostgreSQL does by itself: it chooses indexes by them."""
+    """Let SQLite look at the sizes of its tables, as PostgreSQL does unasked: it chooses indexes by them."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA analysis_limit = 1000")

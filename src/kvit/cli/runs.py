@@ -1,4 +1,4 @@
-"""`kvit sync`, `kvit import` and `kvit run …`: runs carried out in the foreground, and what is done with them."""
+"""`kvit sync`, `kvit import` and `kvit run …`: runs in the foreground, and what is done with them."""
 
 from __future__ import annotations
 
