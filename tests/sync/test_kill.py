@@ -77,7 +77,7 @@ def movements_in_chunks(seed: int, kills: int) -> list[list[Movement]]:
         paid = movement(
             28_000_000_000 + number, "1210.00", days_ago=2, variable_symbol=f"0{777_000 + number}"
         )
-        chunks[number].append(paid)
+        chunks[number % len(chunks)].append(paid)
     return chunks
 
 
