@@ -14,7 +14,6 @@ from typing import Final
 
 from tests.postgres import PostgresMissing, running_postgres, server_programs
 
-
 WITHOUT_DATABASE: Final = ("tests/kernel", "tests/plugins", "tests/banks", "tests/docs")
 
 
