@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Final
 
 import structlog
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from kvit import pipeline
@@ -136,7 +136,7 @@ _keys = KeyCheck()
 def tell_the_planner(_now: datetime) -> None:
     """Let SQLite look at the sizes of its tables, as PostgreSQL does unasked: it chooses indexes by them."""
     if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("PRAGMA analysis_limit = 1000")
             cursor.execute("PRAGMA optimize")
 
