@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Final
 
 import structlog
-from django.db import close_old_connections, connection, transaction
+from django.db import close_old_connections
 from django.utils import timezone
 
 from kvit import pipeline
@@ -133,19 +133,10 @@ class KeyCheck:
 _keys = KeyCheck()
 
 
-def tell_the_planner(_now: datetime) -> None:
-    """Let SQLite look at the sizes of its tables, as PostgreSQL does unasked: it chooses indexes by them."""
-    if connection.vendor == "sqlite":
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("PRAGMA analysis_limit = 1000")
-            cursor.execute("PRAGMA optimize")
-
-
 PRESENCE: Final = timedelta(seconds=20)
 CHORES: Final[Sequence[tuple[Callable[[datetime], object], timedelta]]] = (
     (sealing.seal, timedelta(minutes=1)),
     (retention.purge, timedelta(hours=1)),
-    (tell_the_planner, timedelta(hours=1)),
 )
 
 
