@@ -14,6 +14,8 @@ from typing import Final
 
 from tests.postgres import PostgresMissing, running_postgres, server_programs
 
+_PROCESSES: Final = str((os.cpu_count() or 1) + 1)
+"""One more than there are cores: tests often wait for commands, browsers and banks of their own."""
 _BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
 """In the order of the folders: the files with few but long tests are not left to the end."""
 WITHOUT_DATABASE: Final = ("tests/kernel", "tests/plugins", "tests/banks", "tests/docs")
@@ -43,7 +45,7 @@ def _run(database: str, url: str, arguments: Sequence[str]) -> int:
     print(f"\n== The suite on {database} ==", flush=True)
     environment = {**os.environ, "KVIT_TEST_DATABASE_URL": url}
     selection = () if "-m" in arguments else ("-m", "not soak")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *_BY_FILE, *selection, *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", _PROCESSES, *_BY_FILE, *selection, *arguments]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -150,4 +150,4 @@ def test_a_transfer_between_two_own_accounts_is_a_movement_on_each(
     for own in (payer, payee):
         assert counts(imported(organization, as_json(own))) == {"fetched": 1, "created": 1}
         assert counts(imported(organization, as_gpc(own))) == {"fetched": 1, "unchanged": 1}
-    assert stored() == [(str(FIRST), "-500.00"), (str(FIRST), "500.00")]
+    assert sorted(stored()) == [(str(FIRST), "-500.00"), (str(FIRST), "500.00")]
