@@ -143,7 +143,8 @@ def test_ctrl_c_gives_a_waiting_run_back(kvit: Kvit, fio: FioBank) -> None:
     wait_for_run(kvit, "running")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (out, err) == ("", "")
+    assert process.returncode in (130, -signal.SIGINT), "a shell shows 130 for both"
     wait_for_run(kvit, "pending")
 
 

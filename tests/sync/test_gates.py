@@ -199,7 +199,7 @@ def test_two_tokens_do_not_wait_for_each_other_and_no_token_is_stored() -> None:
 def test_of_many_at_an_open_gate_one_enters(is_new: bool) -> None:
     if not is_new:
         enter(SLOW)
-        GateTurn.objects.update(opens_at=timezone.now())
+        GateTurn.objects.update(opens_at=timezone.now() - timedelta(seconds=1))
     together = threading.Barrier(6)
 
     def try_it(_number: int) -> bool:
@@ -217,7 +217,7 @@ def test_of_many_at_an_open_gate_one_enters(is_new: bool) -> None:
 
 def test_a_late_end_does_not_shorten_the_turn_of_another() -> None:
     late = enter(SLOW)
-    GateTurn.objects.update(opens_at=timezone.now())
+    GateTurn.objects.update(opens_at=timezone.now() - timedelta(seconds=1))
     enter(SLOW)
     late.end()
     assert closed_for() > 35
