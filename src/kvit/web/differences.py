@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from kvit.audit.models import AuditEntry
 from kvit.kernel.money import Money
+from kvit.kernel.statements import NO_CURRENCY
 from kvit.web.words import actor_text, day_text, moment_text, money_text
 
 NOTHING: Final = "–"
@@ -103,7 +104,8 @@ def _value_text(model: type[models.Model], name: str, value: Any, currency: str)
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if name.endswith("_minor") and isinstance(value, int):
-        return money_text(Money(value, currency)) if currency else f"{Money(value, 'XXX').amount:.2f}"
+        amount = Money(value, currency or NO_CURRENCY)  # a row that is gone no longer tells its currency
+        return money_text(amount) if currency else f"{amount.amount:.2f}"
     if name in _PEOPLE:
         return actor_text(value)
     try:
