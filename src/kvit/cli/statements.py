@@ -10,7 +10,7 @@ from typing import Final
 
 from kvit.kernel.errors import StatementError
 from kvit.kernel.statements import Problem, Statement, StatementFile, as_json
-from kvit.kernel.statements import parse as parse_file
+from kvit.kernel.statements import read
 
 NOT_READ: Final = 2
 
@@ -18,7 +18,7 @@ NOT_READ: Final = 2
 def parse(options: argparse.Namespace) -> int:
     """Print what the file holds; exit 2 with one sentence where it cannot be read as a statement."""
     try:
-        file = parse_file(options.file.read_bytes(), source=options.file.name)
+        file = read(options.file.read_bytes(), source=options.file.name)
     except OSError as error:
         print(f"kvit: {options.file} cannot be opened: {error.strerror}.", file=sys.stderr)
         return NOT_READ

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kvit.kernel.errors import StatementError
-from kvit.kernel.statements import NO_CURRENCY, Entry, Statement, parse
+from kvit.kernel.statements import NO_CURRENCY, Entry, Statement, read
 from kvit.kernel.statements import StatementFile as ParsedFile
 from kvit.plugin import (
     Account,
@@ -60,7 +60,7 @@ class StatementFile(Plugin[StatementFileConfig]):
     def _parsed(self, file: SourceFile) -> ParsedFile:
         """Read a file as a whole, so that a refused one leaves nothing behind."""
         try:
-            parsed = parse(file.data, source=file.name)
+            parsed = read(file.data, source=file.name)
         except StatementError as error:
             raise Misconfigured("{file}: {reason}", file=file.name, reason=str(error)) from None
         for statement in parsed.statements:

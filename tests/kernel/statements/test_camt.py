@@ -9,12 +9,12 @@ import pytest
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
-from kvit.kernel.statements import Entry, StatementFile, detect, parse
+from kvit.kernel.statements import Entry, StatementFile, detect, read
 from tests.kernel.statements.writers import IBAN, OTHER_IBAN, camt, camt_balance, camt_entry
 
 
 def only_entry(data: bytes) -> Entry:
-    (statement,) = parse(data).statements
+    (statement,) = read(data).statements
     (entry,) = statement.entries
     return entry
 
@@ -24,7 +24,7 @@ def messages(file: StatementFile) -> str:
 
 
 def test_incoming_money_is_positive_and_outgoing_negative() -> None:
-    (statement,) = parse(camt(camt_entry("100.00", "CRDT"), camt_entry("30.5", "DBIT"))).statements
+    (statement,) = read(camt(camt_entry("100.00", "CRDT"), camt_entry("30.5", "DBIT"))).statements
     assert [entry.amount for entry in statement.entries] == [Money(10000, "CZK"), Money(-3050, "CZK")]
 
 
@@ -35,38 +35,38 @@ def test_a_reversal_keeps_the_sign_that_the_bank_wrote() -> None:
 
 def test_a_reversal_is_turned_round_only_where_the_balances_prove_it() -> None:
     head = camt_balance("OPBD", "500.00") + camt_balance("CLBD", "400.00")
-    file = parse(camt(camt_entry("100.00", "CRDT", more="<RvslInd>true</RvslInd>"), head=head))
+    file = read(camt(camt_entry("100.00", "CRDT", more="<RvslInd>true</RvslInd>"), head=head))
     assert file.statements[0].entries[0].amount == Money(-10000, "CZK")
     assert "Reversals were turned round" in messages(file)
 
 
 def test_the_balances_are_opening_booked_and_closing_booked() -> None:
     head = camt_balance("CLAV", "1.00") + camt_balance("OPBD", "0.00") + camt_balance("CLBD", "100.00")
-    (statement,) = parse(camt(camt_entry(), head=head)).statements
+    (statement,) = read(camt(camt_entry(), head=head)).statements
     assert (statement.opening_balance, statement.closing_balance) == (Money(0, "CZK"), Money(10000, "CZK"))
 
 
 def test_the_previously_closed_balance_opens_where_no_opening_one_is_given() -> None:
-    (statement,) = parse(camt(head=camt_balance("PRCD", "7.00", "DBIT"))).statements
+    (statement,) = read(camt(head=camt_balance("PRCD", "7.00", "DBIT"))).statements
     assert statement.opening_balance == Money(-700, "CZK")
 
 
 def test_balances_that_do_not_agree_are_a_warning_and_the_movements_stay() -> None:
-    file = parse(camt(camt_entry(), head=camt_balance("OPBD", "1.00") + camt_balance("CLBD", "2.00")))
+    file = read(camt(camt_entry(), head=camt_balance("OPBD", "1.00") + camt_balance("CLBD", "2.00")))
     assert len(file.statements[0].entries) == 1
     assert file.errors == ()
     assert "do not agree" in messages(file)
 
 
 def test_a_balance_that_cannot_be_read_is_an_error_and_absent() -> None:
-    file = parse(camt(camt_entry(), head=camt_balance("OPBD", "1.005")))
+    file = read(camt(camt_entry(), head=camt_balance("OPBD", "1.005")))
     assert file.statements[0].opening_balance is None
     assert [problem.field for problem in file.errors] == ["Bal/Amt"]
 
 
 @pytest.mark.parametrize("amount", ["", "abc", "8.855", "1,50", "1e3", "NaN", "1_000", "9" * 20, "１２"])
 def test_an_amount_that_cannot_be_read_stops_its_entry_only(amount: str) -> None:
-    file = parse(camt(camt_entry(amount), camt_entry("5.00")))
+    file = read(camt(camt_entry(amount), camt_entry("5.00")))
     assert [entry.amount for entry in file.statements[0].entries] == [Money(500, "CZK")]
     assert [(problem.field, problem.line) for problem in file.errors] == [("Amt", 3)]
 
@@ -77,7 +77,7 @@ def test_zeros_behind_two_decimals_do_no_harm() -> None:
 
 @pytest.mark.parametrize("currency", ["", "czk", "KČ"])
 def test_an_unknown_currency_stops_its_entry(currency: str) -> None:
-    file = parse(camt(camt_entry(currency=currency)))
+    file = read(camt(camt_entry(currency=currency)))
     assert file.statements[0].entries == ()
     assert file.errors[0].field == "Amt"
 
@@ -86,7 +86,7 @@ def test_an_unknown_currency_stops_its_entry(currency: str) -> None:
     ("day", "mark"), [("2026-02-30", "CRDT"), ("2.3.2026", "CRDT"), ("2026-03-02", "XXXX")]
 )
 def test_an_entry_with_a_wrong_day_or_mark_is_left_out_with_an_error(day: str, mark: str) -> None:
-    file = parse(camt(camt_entry(booked=day, mark=mark), camt_entry()))
+    file = read(camt(camt_entry(booked=day, mark=mark), camt_entry()))
     assert len(file.statements[0].entries) == 1
     assert file.errors[0].field in {"BookgDt", "CdtDbtInd"}
 
@@ -97,7 +97,7 @@ def test_the_day_of_a_moment_is_taken_as_it_is_written() -> None:
 
 
 def test_an_entry_without_booking_day_takes_the_value_day_with_a_warning() -> None:
-    file = parse(camt(camt_entry(booked=None, valued="2026-03-04")))
+    file = read(camt(camt_entry(booked=None, valued="2026-03-04")))
     assert file.statements[0].entries[0].booked_on == date(2026, 3, 4)
     assert [problem.field for problem in file.warnings] == ["BookgDt"]
 
@@ -109,7 +109,7 @@ def test_an_entry_without_any_day_takes_the_only_day_of_its_statement() -> None:
 
 def test_an_entry_without_any_day_is_an_error_where_the_statement_has_two() -> None:
     two_days = camt_balance("OPBD", "0.00", day="2026-03-01") + camt_balance("CLBD", "100.00")
-    file = parse(camt(camt_entry(booked=None), head=two_days))
+    file = read(camt(camt_entry(booked=None), head=two_days))
     assert file.statements[0].entries == ()
     assert [problem.field for problem in file.errors] == ["BookgDt"]
 
@@ -117,19 +117,19 @@ def test_an_entry_without_any_day_is_an_error_where_the_statement_has_two() -> N
 @pytest.mark.parametrize("state", ["PDNG", "<Cd>PDNG</Cd>", "<Cd>FUTR</Cd>"])
 def test_an_announced_entry_is_pending_and_outside_the_balances(state: str) -> None:
     head = camt_balance("OPBD", "5.00") + camt_balance("CLBD", "5.00")
-    file = parse(camt(camt_entry(more=f"<Sts>{state}</Sts>"), head=head))
+    file = read(camt(camt_entry(more=f"<Sts>{state}</Sts>"), head=head))
     assert file.statements[0].entries[0].pending
     assert file.warnings == ()
 
 
 def test_an_entry_for_information_is_skipped_with_a_warning() -> None:
-    file = parse(camt(camt_entry(more="<Sts>INFO</Sts>")))
+    file = read(camt(camt_entry(more="<Sts>INFO</Sts>")))
     assert file.statements[0].entries == ()
     assert [problem.field for problem in file.warnings] == ["Sts"]
 
 
 def test_an_unknown_state_is_an_error() -> None:
-    assert parse(camt(camt_entry(more="<Sts>WHAT</Sts>"))).errors[0].field == "Sts"
+    assert read(camt(camt_entry(more="<Sts>WHAT</Sts>"))).errors[0].field == "Sts"
 
 
 def party(role: str, name: str, iban: str) -> str:
@@ -179,7 +179,7 @@ def test_what_is_no_symbol_gives_none(text: str) -> None:
 
 
 def test_two_different_variable_symbols_in_one_payment_give_none_and_a_warning() -> None:
-    file = parse(camt(camt_entry(details=["<RmtInf><Ustrd>VS:1</Ustrd><Ustrd>VS:2</Ustrd></RmtInf>"])))
+    file = read(camt(camt_entry(details=["<RmtInf><Ustrd>VS:1</Ustrd><Ustrd>VS:2</Ustrd></RmtInf>"])))
     assert file.statements[0].entries[0].variable_symbol == ""
     assert "variable symbols" in messages(file)
 
@@ -221,24 +221,24 @@ def test_any_version_and_no_namespace_are_read_alike(version: str) -> None:
 def test_a_prefixed_namespace_is_read_alike() -> None:
     data = b'<n:Document xmlns:n="x"><n:BkToCstmrStmt><n:Stmt/></n:BkToCstmrStmt></n:Document>'
     assert detect(data) == "camt.053"
-    assert len(parse(data).statements) == 1
+    assert len(read(data).statements) == 1
 
 
 def test_the_sister_messages_have_their_own_format_names() -> None:
     report = camt(camt_entry(), message="BkToCstmrAcctRpt", section="Rpt")
     notification = camt(camt_entry(), message="BkToCstmrDbtCdtNtfctn", section="Ntfctn")
-    assert [parse(data).format for data in (report, notification)] == ["camt.052", "camt.054"]
-    assert len(parse(notification).statements[0].entries) == 1
+    assert [read(data).format for data in (report, notification)] == ["camt.052", "camt.054"]
+    assert len(read(notification).statements[0].entries) == 1
 
 
 def test_a_message_without_statement_is_refused() -> None:
     with pytest.raises(StatementUnreadable):
-        parse(b"<Document><BkToCstmrStmt><GrpHdr/></BkToCstmrStmt></Document>")
+        read(b"<Document><BkToCstmrStmt><GrpHdr/></BkToCstmrStmt></Document>")
 
 
 def test_cut_xml_is_refused_with_source_and_line() -> None:
     with pytest.raises(StatementUnreadable) as caught:
-        parse(camt(camt_entry(), camt_entry())[:-60], source="march.xml")
+        read(camt(camt_entry(), camt_entry())[:-60], source="march.xml")
     assert caught.value.source == "march.xml"
     assert caught.value.line is not None
 
@@ -252,16 +252,16 @@ def test_entities_that_multiply_are_refused_at_once(encoding: str) -> None:
     )
     began = time.monotonic()
     with pytest.raises(StatementUnreadable, match="DOCTYPE"):
-        parse(text.encode(encoding))
+        read(text.encode(encoding))
     assert time.monotonic() - began < 2
 
 
 def test_an_outside_entity_is_never_fetched() -> None:
     doctype = b'<!DOCTYPE Document [<!ENTITY f SYSTEM "file:///etc/hostname">]>\n<Document'
     with pytest.raises(StatementUnreadable, match="DOCTYPE"):
-        parse(camt(camt_entry("&f;")).replace(b"<Document", doctype, 1))
+        read(camt(camt_entry("&f;")).replace(b"<Document", doctype, 1))
 
 
 def test_the_line_of_an_entry_is_where_it_begins() -> None:
-    (statement,) = parse(camt(camt_entry(), camt_entry())).statements
+    (statement,) = read(camt(camt_entry(), camt_entry())).statements
     assert [entry.line for entry in statement.entries] == [3, 4]

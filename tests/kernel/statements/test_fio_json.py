@@ -10,13 +10,13 @@ from stdnum import iban
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
-from kvit.kernel.statements import Entry, parse
+from kvit.kernel.statements import Entry, read
 from kvit.kernel.statements.fio_json import read_records
 from tests.kernel.statements.writers import IBAN, fio, fio_movement, gpc, gpc_head, gpc_movement
 
 
 def only_entry(data: bytes) -> Entry:
-    (statement,) = parse(data).statements
+    (statement,) = read(data).statements
     (entry,) = statement.entries
     return entry
 
@@ -88,13 +88,13 @@ def test_amounts_are_exact(number: str, minor: int) -> None:
     ],
 )
 def test_a_movement_that_cannot_be_read_is_an_error_and_the_others_go_on(column: str, value: object) -> None:
-    file = parse(fio(fio_movement(**{column: value}), fio_movement(c22=26000000002)))
+    file = read(fio(fio_movement(**{column: value}), fio_movement(c22=26000000002)))
     assert [entry.external_id for entry in file.statements[0].entries] == ["26000000002"]
     assert [problem.field for problem in file.errors] == [column.replace("c", "column")]
 
 
 def test_a_record_of_another_shape_does_not_stop_the_others() -> None:
-    file = parse(fio("what", fio_movement(), {"column1": 5}))
+    file = read(fio("what", fio_movement(), {"column1": 5}))
     assert (len(file.statements[0].entries), len(file.errors)) == (1, 2)
 
 
@@ -102,12 +102,12 @@ def test_a_record_of_another_shape_does_not_stop_the_others() -> None:
 def test_no_movements_are_an_empty_statement(transactions: object) -> None:
     document = json.loads(fio())
     document["accountStatement"]["transactionList"] = transactions
-    assert parse(json.dumps(document).encode()).statements[0].entries == ()
+    assert read(json.dumps(document).encode()).statements[0].entries == ()
 
 
 def test_keys_of_the_head_are_read_in_any_case() -> None:
     data = fio(openingBalance=1.5, closingBalance=1.5).replace(b'"iban"', b'"IBAN"')
-    (statement,) = parse(data).statements
+    (statement,) = read(data).statements
     assert (statement.account, statement.opening_balance) == (IBAN, Money(150, "CZK"))
 
 
@@ -129,11 +129,11 @@ def test_the_currency_of_the_account_serves_where_the_movement_has_none() -> Non
 
 
 def test_no_currency_at_all_is_an_error() -> None:
-    assert parse(fio(fio_movement(c14=None), currency=None)).errors[0].field == "column14"
+    assert read(fio(fio_movement(c14=None), currency=None)).errors[0].field == "column14"
 
 
 def test_balances_that_do_not_agree_are_a_warning() -> None:
-    file = parse(fio(fio_movement(), openingBalance=1, closingBalance=2))
+    file = read(fio(fio_movement(), openingBalance=1, closingBalance=2))
     assert "do not agree" in file.warnings[0].message
 
 
@@ -150,7 +150,7 @@ def test_records_keep_their_object_beside_what_was_read() -> None:
 
 def test_the_line_is_where_the_record_begins() -> None:
     document = json.dumps(json.loads(fio(fio_movement(), fio_movement(c22=2))), indent=1).encode()
-    lines = [entry.line for entry in parse(document).statements[0].entries]
+    lines = [entry.line for entry in read(document).statements[0].entries]
     assert [document.splitlines()[line - 1].strip() for line in lines if line] == [b"{", b"{"]
     assert len(set(lines)) == 2
 
@@ -158,16 +158,16 @@ def test_the_line_is_where_the_record_begins() -> None:
 @pytest.mark.parametrize("length", [25, 200, -1])
 def test_cut_json_is_refused(length: int) -> None:
     with pytest.raises(StatementUnreadable):
-        parse(fio(fio_movement())[:length])
+        read(fio(fio_movement())[:length])
 
 
 def test_deep_nesting_is_refused() -> None:
     with pytest.raises(StatementUnreadable):
-        parse(b'{"accountStatement":' + b"[" * 100_000)
+        read(b'{"accountStatement":' + b"[" * 100_000)
 
 
 def test_the_same_movement_has_the_same_id_in_fio_s_gpc_file() -> None:
-    (statement,) = parse(gpc(gpc_head(), gpc_movement(reference="0026000000001"))).statements
+    (statement,) = read(gpc(gpc_head(), gpc_movement(reference="0026000000001"))).statements
     assert statement.entries[0].external_id == only_entry(fio(fio_movement(c22=26000000001))).external_id
 
 
@@ -191,7 +191,7 @@ def test_the_message_says_everything_once() -> None:
 def test_an_account_without_an_iban_has_the_name_it_has_with_one(
     number: str, bank_code: str, expected: str
 ) -> None:
-    (statement,) = parse(fio(iban=None, accountId=number, bankId=bank_code)).statements
+    (statement,) = read(fio(iban=None, accountId=number, bankId=bank_code)).statements
 
     assert statement.account == expected
     assert "/" in expected or not expected or iban.is_valid(expected)

@@ -8,13 +8,13 @@ import pytest
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
-from kvit.kernel.statements import NO_CURRENCY, Entry, parse
+from kvit.kernel.statements import NO_CURRENCY, Entry, read
 from kvit.kernel.statements.accounts import account_of_digits
 from tests.kernel.statements.writers import CZECH_ACCOUNT, gpc, gpc_head, gpc_movement
 
 
 def only_entry(*records: bytes) -> Entry:
-    (statement,) = parse(gpc(gpc_head(), *records)).statements
+    (statement,) = read(gpc(gpc_head(), *records)).statements
     (entry,) = statement.entries
     return entry
 
@@ -30,7 +30,7 @@ def test_a_movement_is_read_from_its_bytes() -> None:
 
 
 def test_the_head_gives_account_balances_and_number() -> None:
-    (statement,) = parse(gpc(gpc_head("00000000100000-"), gpc_movement())).statements
+    (statement,) = read(gpc(gpc_head("00000000100000-"), gpc_movement())).statements
     assert (statement.account, statement.currency, statement.number) == ("2000145399", "CZK", "3")
     assert (statement.opening_balance, statement.closing_balance) == (
         Money(-100000, "CZK"),
@@ -50,7 +50,7 @@ def test_the_currency_is_a_numeric_code(number: str, code: str) -> None:
 
 
 def test_a_missing_currency_is_never_guessed() -> None:
-    file = parse(gpc(gpc_head(), gpc_movement(currency="    ")))
+    file = read(gpc(gpc_head(), gpc_movement(currency="    ")))
     assert file.statements[0].entries[0].amount.currency == NO_CURRENCY
     assert file.statements[0].currency == ""
     assert "currency" in file.warnings[0].message
@@ -69,13 +69,13 @@ def test_a_missing_currency_is_never_guessed() -> None:
     ],
 )
 def test_a_movement_that_cannot_be_read_is_an_error_and_the_others_go_on(record: bytes, place: str) -> None:
-    file = parse(gpc(gpc_head(), record, gpc_movement(500)))
+    file = read(gpc(gpc_head(), record, gpc_movement(500)))
     assert [entry.amount.minor for entry in file.statements[0].entries] == [500]
     assert [(problem.line, problem.field) for problem in file.errors] == [(2, place)]
 
 
 def test_trimmed_records_are_read_and_the_value_day_stands_in() -> None:
-    file = parse(gpc(gpc_head().rstrip(), gpc_movement()[:97]))
+    file = read(gpc(gpc_head().rstrip(), gpc_movement()[:97]))
     assert file.statements[0].entries[0].booked_on == date(2026, 3, 2)
     assert any(problem.field == "bytes 123-128" for problem in file.warnings)
 
@@ -86,21 +86,21 @@ def test_further_records_make_the_message() -> None:
 
 
 def test_text_below_an_unreadable_movement_does_not_join_the_one_before() -> None:
-    file = parse(gpc(gpc_head(), gpc_movement(), gpc_movement(code="9"), b"078secret"))
+    file = read(gpc(gpc_head(), gpc_movement(), gpc_movement(code="9"), b"078secret"))
     assert file.statements[0].entries[0].message == ""
 
 
 @pytest.mark.parametrize("encoding", ["cp1250", "cp852", "utf-8"])
 def test_czech_letters_are_read_in_every_encoding_banks_use(encoding: str) -> None:
     head = gpc_head().replace("Zkušební firma".encode("cp1250"), b"Zkusebni firma")
-    file = parse(gpc(head, gpc_movement(name="Žofie Řeháčková".encode(encoding))))
+    file = read(gpc(head, gpc_movement(name="Žofie Řeháčková".encode(encoding))))
     assert file.statements[0].entries[0].counterparty_name == "Žofie Řeháčková"
     assert file.errors == ()
 
 
 def test_a_file_converted_to_utf_8_keeps_its_positions() -> None:
     data = gpc(gpc_head(), gpc_movement(name="Žofie Řeháčková".encode("cp1250")))
-    converted = parse(data.decode("cp1250").encode())
+    converted = read(data.decode("cp1250").encode())
     assert converted.statements[0].opening_balance == Money(100000, "CZK")
     (entry,) = converted.statements[0].entries
     assert (entry.counterparty_name, entry.booked_on) == ("Žofie Řeháčková", date(2026, 3, 3))
@@ -120,12 +120,12 @@ def test_an_account_that_passes_the_check_in_no_order_stays_as_it_is() -> None:
 
 
 def test_balances_that_do_not_agree_are_a_warning() -> None:
-    file = parse(gpc(gpc_head(), gpc_movement(1)))
+    file = read(gpc(gpc_head(), gpc_movement(1)))
     assert ["do not agree" in problem.message for problem in file.warnings] == [True]
 
 
 def test_a_balance_that_cannot_be_read_is_an_error_and_absent() -> None:
-    file = parse(gpc(gpc_head(opening="0000000010000x+"), gpc_movement()))
+    file = read(gpc(gpc_head(opening="0000000010000x+"), gpc_movement()))
     assert file.statements[0].opening_balance is None
     assert [problem.field for problem in file.errors] == ["bytes 46-59"]
 
@@ -133,20 +133,20 @@ def test_a_balance_that_cannot_be_read_is_an_error_and_absent() -> None:
 def test_two_heads_are_two_statements() -> None:
     other = "0000001000000005"
     data = gpc(gpc_head(), gpc_movement(), gpc_head(account=other), gpc_movement(account=other))
-    assert [len(statement.entries) for statement in parse(data).statements] == [1, 1]
+    assert [len(statement.entries) for statement in read(data).statements] == [1, 1]
 
 
 def test_movements_without_a_head_are_read_with_a_warning() -> None:
-    file = parse(gpc(gpc_movement()))
+    file = read(gpc(gpc_movement()))
     assert file.statements[0].account == CZECH_ACCOUNT.lstrip("0")
     assert "no head" in file.warnings[0].message
 
 
 def test_a_later_head_without_account_stops_the_file() -> None:
     with pytest.raises(StatementUnreadable) as caught:
-        parse(gpc(gpc_head(), gpc_movement(), gpc_head(account="x" * 16)))
+        read(gpc(gpc_head(), gpc_movement(), gpc_head(account="x" * 16)))
     assert (caught.value.line, caught.value.field) == (3, "bytes 4-19")
 
 
 def test_an_unknown_record_is_a_warning() -> None:
-    assert "999" in parse(gpc(gpc_head(), gpc_movement(), b"999?")).warnings[0].message
+    assert "999" in read(gpc(gpc_head(), gpc_movement(), b"999?")).warnings[0].message

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kvit.kernel.statements import parse
+from kvit.kernel.statements import read
 from tests.kernel.statements.writers import camt, camt_entry, fio, fio_movement, gpc, gpc_head, gpc_movement
 
 
 def ids(data: bytes) -> list[str]:
-    return [entry.external_id for statement in parse(data).statements for entry in statement.entries]
+    return [entry.external_id for statement in read(data).statements for entry in statement.entries]
 
 
 def reference(text: str) -> str:
@@ -35,7 +35,7 @@ def test_the_bank_s_reference_is_the_id() -> None:
 
 
 def test_a_reference_at_two_movements_identifies_neither() -> None:
-    file = parse(camt(camt_entry("1.00", more=reference("B-1")), camt_entry("2.00", more=reference("B-1"))))
+    file = read(camt(camt_entry("1.00", more=reference("B-1")), camt_entry("2.00", more=reference("B-1"))))
     first, second = (entry.external_id for entry in file.statements[0].entries)
     assert first != second
     assert "B-1" not in {first, second}
@@ -70,7 +70,7 @@ def test_placeholders_are_no_reference() -> None:
 
 
 def test_a_fio_movement_without_id_gets_a_digest_and_a_warning() -> None:
-    file = parse(fio(fio_movement(c22=None)))
+    file = read(fio(fio_movement(c22=None)))
     assert file.statements[0].entries[0].external_id.startswith("h1:")
     assert [problem.field for problem in file.warnings] == ["column22"]
 
@@ -83,7 +83,7 @@ def bank_ids(data: bytes) -> list[str]:
     """Those that the bank gives in its API too."""
     return [
         entry.external_id
-        for statement in parse(data).statements
+        for statement in read(data).statements
         for entry in statement.entries
         if entry.is_bank_id
     ]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvit.kernel.errors import StatementError, UnknownFormat
-from kvit.kernel.statements import StatementFile, as_json, detect, parse
+from kvit.kernel.statements import StatementFile, as_json, detect, read
 from tests.kernel.statements.writers import (
     camt,
     camt_balance,
@@ -36,7 +36,7 @@ SAMPLES = (CAMT, GPC, FIO)
 def test_the_format_is_found_by_content(data: bytes, name: str) -> None:
     assert detect(data) == name
     assert detect(b"\xef\xbb\xbf\n " + data) == name
-    assert parse(data).format == name
+    assert read(data).format == name
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_the_format_is_found_by_content(data: bytes, name: str) -> None:
 def test_what_is_no_statement_is_refused_with_advice(data: bytes) -> None:
     assert detect(data) is None
     with pytest.raises(UnknownFormat) as caught:
-        parse(data)
+        read(data)
     assert str(caught.value)
 
 
 def test_braces_in_a_damaged_file_do_not_break_the_message_about_it() -> None:
-    file = parse(camt(camt_entry("{amount}"), camt_entry("{}")))
+    file = read(camt(camt_entry("{amount}"), camt_entry("{}")))
     assert "{amount}" in file.errors[0].message
 
 
 def test_the_plain_shape_is_json_with_exact_text() -> None:
-    plain = as_json(parse(CAMT))
+    plain = as_json(read(CAMT))
     assert plain == json.loads(json.dumps(plain))
     assert set(plain) == {"format", "statements", "warnings", "errors"}
     (statement,) = plain["statements"] if isinstance(plain["statements"], list) else []
@@ -94,20 +94,20 @@ def test_the_plain_shape_is_json_with_exact_text() -> None:
 
 
 def test_the_plain_shape_of_a_problem_says_where() -> None:
-    assert as_json(parse(camt(camt_entry("x"))))["errors"] == [
+    assert as_json(read(camt(camt_entry("x"))))["errors"] == [
         {"line": 3, "field": "Amt", "message": "“x” is not an amount."}
     ]
 
 
 def test_an_unknown_currency_is_empty_in_the_plain_shape() -> None:
-    text = json.dumps(as_json(parse(gpc(gpc_head(), gpc_movement(currency="0000")))))
+    text = json.dumps(as_json(read(gpc(gpc_head(), gpc_movement(currency="0000")))))
     assert '"XXX"' not in text
     assert '"currency": ""' in text
 
 
 def read_or_refuse(data: bytes) -> None:
     with suppress(StatementError):
-        assert isinstance(parse(data), StatementFile)
+        assert isinstance(read(data), StatementFile)
 
 
 @given(st.binary(max_size=400))
@@ -151,10 +151,10 @@ def test_no_crown_is_lost_or_made_in_any_format(amounts: list[int]) -> None:
     as_camt = camt(*(camt_entry(*text) for text in texts), head=opening + closing)
     as_gpc = gpc(gpc_head(), *(gpc_movement(abs(each), "2" if each > 0 else "1") for each in amounts))
     for data in (as_camt, as_gpc):
-        (statement,) = parse(data).statements
+        (statement,) = read(data).statements
         assert [entry.amount.minor for entry in statement.entries] == amounts
         assert len({entry.external_id for entry in statement.entries}) == len(amounts)
-    assert parse(as_camt).warnings == ()
+    assert read(as_camt).warnings == ()
 
 
 def _balance(minor: int) -> tuple[str, str]:

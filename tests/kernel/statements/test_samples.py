@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from kvit.kernel.errors import StatementError
-from kvit.kernel.statements import StatementFile, parse
+from kvit.kernel.statements import StatementFile
+from kvit.kernel.statements import read as read_file
 from tests.samples import Sample, require_samples, samples
 
 FOLDERS = ("camt053", "gpc", "fio-json")
@@ -17,7 +18,7 @@ MALFORMED = [sample for folder in (*FOLDERS, "camt052") for sample in samples(fo
 
 
 def read(sample: Sample) -> StatementFile:
-    return parse(sample.path.read_bytes(), source=sample.path.name)
+    return read_file(sample.path.read_bytes(), source=sample.path.name)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

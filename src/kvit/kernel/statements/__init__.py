@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
-from kvit.kernel.statements.parsing import detect, parse
+from kvit.kernel.statements.parsing import completed, detect, parse, read
 from kvit.kernel.statements.plain import as_json
-from kvit.kernel.statements.values import NO_CURRENCY, Entry, Problem, Statement, StatementFile
+from kvit.kernel.statements.values import (
+    NO_CURRENCY,
+    Detection,
+    Entry,
+    Hints,
+    OrderStatus,
+    Problem,
+    Statement,
+    StatementEnd,
+    StatementFile,
+)
 
-__all__ = ["NO_CURRENCY", "Entry", "Problem", "Statement", "StatementFile", "as_json", "detect", "parse"]
+__all__ = [
+    "NO_CURRENCY",
+    "Detection",
+    "Entry",
+    "Hints",
+    "OrderStatus",
+    "Problem",
+    "Statement",
+    "StatementEnd",
+    "StatementFile",
+    "as_json",
+    "completed",
+    "detect",
+    "parse",
+    "read",
+]

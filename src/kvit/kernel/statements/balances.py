@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from kvit.kernel.money import Money
-from kvit.kernel.statements.values import Problem, Statement
+from collections.abc import Iterator
+from decimal import Decimal
+from operator import attrgetter
+
+from kvit.kernel.statements.values import Entry, Problem, Statement, StatementEnd
+
+_is_pending = attrgetter("pending")
+_minor_of = attrgetter("minor")
+_currency_of = attrgetter("currency")
 
 
-def balance_doubt(statement: Statement, line: int | None = None) -> Problem | None:
-    """Return a warning where opening balance + booked movements is not the closing balance, else None.
+class Balances:
+    """Adds up the booked entries of one statement while they go by, in whole hundredths."""
 
-    Pending movements are not in the balances. Without both balances there is nothing to compare.
-    """
-    opening, closing = statement.opening_balance, statement.closing_balance
-    if opening is None or closing is None:
-        return None
-    booked = [entry.amount for entry in statement.entries if not entry.pending]
-    currencies = {money.currency for money in (opening, closing, *booked)}
-    if len(currencies) > 1:
-        message = f"The balances cannot be checked: the amounts are in {', '.join(sorted(currencies))}."
-        return Problem(message=message, line=line)
-    # The amounts are in one currency, so their hundredths add up without making Money of each step.
-    expected = opening.minor + sum(money.minor for money in booked)
-    if expected == closing.minor:
-        return None
-    difference = Money(closing.minor - expected, opening.currency)
-    return Problem(
-        message=f"The balances do not agree: opening {opening.amount}, movements "
-        f"{Money(expected - opening.minor, opening.currency).amount}, closing {closing.amount} "
-        f"(difference {difference.amount}). A part of the statement may be missing.",
-        line=line,
-    )
+    def __init__(self, statement: Statement | None = None) -> None:
+        self._opening = statement.opening_balance if statement else None
+        self._closing = statement.closing_balance if statement else None
+        self._line = statement.line if statement else None
+        self._sum_minor = 0
+        self._currencies: set[str] = set()
+
+    def add(self, entries: list[Entry]) -> None:
+        has_pending = any(map(_is_pending, entries))
+        booked = [entry for entry in entries if not entry.pending] if has_pending else entries
+        self._sum_minor += sum(map(_minor_of, booked))
+        self._currencies.update(map(_currency_of, booked))
+
+    def end(self, end: StatementEnd) -> None:
+        if end.opening_balance is not None:
+            self._opening = end.opening_balance
+        if end.closing_balance is not None:
+            self._closing = end.closing_balance
+
+    def doubts(self) -> Iterator[Problem]:
+        """Yield a warning where opening balance + booked movements is not the closing balance.
+
+        Pending movements are not in the balances. Without both balances there is nothing to compare.
+        """
+        if self._opening is None or self._closing is None:
+            return
+        currencies = self._currencies | {self._opening.currency, self._closing.currency}
+        if len(currencies) > 1:
+            message = f"The balances cannot be checked: the amounts are in {', '.join(sorted(currencies))}."
+            yield Problem(message=message, line=self._line)
+            return
+        difference_minor = self._closing.minor - self._opening.minor - self._sum_minor
+        if difference_minor:
+            yield Problem(
+                message=f"The balances do not agree: opening {self._opening.amount}, movements "
+                f"{_amount(self._sum_minor)}, closing {self._closing.amount} "
+                f"(difference {_amount(difference_minor)}). "
+                "A part of the statement may be missing.",
+                line=self._line,
+            )
+
+
+def _amount(minor: int) -> Decimal:
+    """Write a sum, which may be larger than any one amount of Money."""
+    return Decimal(minor).scaleb(-2)

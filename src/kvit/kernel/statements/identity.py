@@ -1,8 +1,8 @@
 """Which movement is which: the id that lets the ledger store each movement exactly once.
 
-The bank's own id is used where the format carries one and it stands at one movement only. Everything else
-gets a digest of the movement's facts and its occurrence number among equal movements of that day, because
-two equal payments on one day are two payments. Reading a file again gives the same ids.
+The bank's own id is used where the format carries one. Everything else gets a digest of the movement's facts
+and its occurrence number among equal movements of that day, because two equal payments on one day are two
+payments. Reading a file again gives the same ids.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Final
 
-from kvit.kernel.statements.values import Entry, Problem, Statement
+from msgspec.structs import replace
 
-RECIPE = "h1"
+from kvit.kernel.statements.values import Entry, Problem
+
+RECIPE: Final = "h1"
 """The version of the digest: a change of what is digested makes a new one, so that ids stay apart."""
 
 _PLACEHOLDERS = frozenset({"NONREF", "NOTPROVIDED", "NOTPROVIDE", "NONE", "NOREF", "N/A", "UNKNOWN"})
@@ -24,7 +27,11 @@ _LONGEST_REFERENCE = 100
 _COUNTER = re.compile(r"0*[0-9]{1,6}")
 
 type _Facts = tuple[str, ...]
-type _Reference = tuple[str, bool, str]
+type _Money = tuple[object, ...]
+
+_id_of = attrgetter("external_id")
+_is_pending = attrgetter("pending")
+_money_of = attrgetter("booked_on", "minor", "currency")
 
 
 def bank_reference(text: str, *, counts: bool = False) -> str:
@@ -41,68 +48,81 @@ def bank_reference(text: str, *, counts: bool = False) -> str:
     return reference
 
 
-def identify(statements: Sequence[Statement]) -> tuple[tuple[Statement, ...], tuple[Problem, ...]]:
-    """Give every entry of one file its final `external_id`.
+class Identifier:
+    """Gives the entries of one file, in their order, their final `external_id`.
 
-    Takes entries whose `external_id` is the bank's reference or empty. A reference that stands at several
-    movements of an account identifies none of them: they get digests, and one warning names the reference.
-    Pending entries are counted apart, so a movement keeps its id when it is booked.
+    Takes entries whose `external_id` is the bank's reference or empty. A reference that comes again at
+    another movement of the account does not name that one: it gets a digest, and one warning names the
+    reference. Statements of one file that overlap tell a movement again by the same id. Pending entries are counted
+    apart, so a movement keeps its id when it is booked.
     """
-    shared = _shared_references(statements)
-    occurrences: Counter[tuple[str, bool, _Facts]] = Counter()
 
-    def identified(account: str, entry: Entry) -> Entry:
-        if entry.external_id and (account, entry.pending, entry.external_id) not in shared:
-            return entry
+    def __init__(self) -> None:
+        self._account = ""
+        self._named: defaultdict[tuple[str, bool], dict[str, _Money]] = defaultdict(dict)
+        """For each account, the movement that each reference names."""
+        self._here: dict[bool, set[str]] = {False: set(), True: set()}
+        """The references of this statement, of booked and of pending entries."""
+        self._occurrences: Counter[tuple[str, bool, _Facts]] = Counter()
+        self._shared: set[str] = set()
+
+    def begin(self, account: str) -> None:
+        """Go on with the next statement of the file."""
+        self._account = account
+        self._here = {False: set(), True: set()}
+
+    def identified(self, entries: list[Entry]) -> Iterator[list[Entry] | Problem]:
+        """Yield the same entries with their final ids, and warnings about references they share."""
+        references = list(map(_id_of, entries))
+        named = self._named[self._account, False]
+        if (
+            all(references)
+            and len(set(references)) == len(references)
+            and named.keys().isdisjoint(references)
+            and not any(map(_is_pending, entries))
+        ):
+            named.update(zip(references, map(_money_of, entries), strict=True))
+            self._here[False].update(references)
+            yield entries
+        else:
+            problems: list[Problem] = []
+            yield [self._identified(entry, problems) for entry in entries]
+            yield from problems
+
+    def _identified(self, entry: Entry, problems: list[Problem]) -> Entry:
+        if entry.external_id:
+            if self._names(entry):
+                return entry
+            self._warn(entry, problems)
         facts = _facts(entry)
-        occurrences[account, entry.pending, facts] += 1
-        digest = _digest(account, facts, occurrences[account, entry.pending, facts])
+        key = self._account, entry.pending, facts
+        self._occurrences[key] += 1
+        digest = _digest(self._account, facts, self._occurrences[key])
         return replace(entry, external_id=digest, is_bank_id=False)
 
-    return (
-        tuple(
-            replace(
-                statement, entries=tuple(identified(statement.account, entry) for entry in statement.entries)
+    def _names(self, entry: Entry) -> bool:
+        """Whether the reference stands at this movement first, or at the same one of another statement."""
+        here, money = self._here[entry.pending], _money_of(entry)
+        named = self._named[self._account, entry.pending]
+        is_it = entry.external_id not in here and named.setdefault(entry.external_id, money) == money
+        here.add(entry.external_id)
+        return is_it
+
+    def _warn(self, entry: Entry, problems: list[Problem]) -> None:
+        if entry.external_id not in self._shared:
+            self._shared.add(entry.external_id)
+            message = (
+                f"The bank's reference {entry.external_id} stands at several movements. "
+                "All but the first are told apart by their content."
             )
-            for statement in statements
-        ),
-        tuple(_shared_warning(reference, entries) for (_, _, reference), entries in shared.items()),
-    )
-
-
-def _shared_references(statements: Sequence[Statement]) -> dict[_Reference, list[Entry]]:
-    counts = Counter(reference for _, reference, _ in _references(statements))
-    repeated: defaultdict[_Reference, list[tuple[int, Entry]]] = defaultdict(list)
-    for index, reference, entry in _references(statements):
-        if counts[reference] > 1:
-            repeated[reference].append((index, entry))
-    return {
-        reference: [entry for _, entry in places]
-        for reference, places in repeated.items()
-        if not _is_one_movement(places)
-    }
-
-
-def _references(statements: Sequence[Statement]) -> Iterator[tuple[int, _Reference, Entry]]:
-    for index, statement in enumerate(statements):
-        for entry in statement.entries:
-            if entry.external_id:
-                yield index, (statement.account, entry.pending, entry.external_id), entry
-
-
-def _is_one_movement(places: list[tuple[int, Entry]]) -> bool:
-    """Whether overlapping statements in one file tell the same movement again, each of them once."""
-    return (
-        len({index for index, _ in places}) == len(places)
-        and len({_facts(entry) for _, entry in places}) == 1
-    )
+            problems.append(Problem(message=message, line=entry.line, offset=entry.offset))
 
 
 def _facts(entry: Entry) -> _Facts:
     return (
         entry.booked_on.isoformat(),
-        str(entry.amount.minor),
-        entry.amount.currency,
+        str(entry.minor),
+        entry.currency,
         entry.counterparty_account,
         entry.counterparty_name,
         entry.variable_symbol,
@@ -115,11 +135,3 @@ def _facts(entry: Entry) -> _Facts:
 def _digest(account: str, facts: _Facts, occurrence: int) -> str:
     recipe = json.dumps([account, *facts, occurrence], ensure_ascii=True, separators=(",", ":"))
     return f"{RECIPE}:{hashlib.sha256(recipe.encode()).hexdigest()[:40]}"
-
-
-def _shared_warning(reference: str, entries: list[Entry]) -> Problem:
-    return Problem(
-        message=f"The bank's reference {reference} stands at {len(entries)} movements, so it names none. "
-        "They are told apart by their content.",
-        line=entries[1].line,
-    )

@@ -2,47 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import BinaryIO, Protocol
 
-from kvit.kernel.errors import UnknownFormat
-from kvit.kernel.statements import camt, fio_json, gpc
-from kvit.kernel.statements.values import StatementFile
-
-
-class _Read(Protocol):
-    def __call__(self, data: bytes, *, source: str = "") -> StatementFile: ...
-
-
-_READERS: tuple[tuple[Callable[[bytes], str | None], _Read], ...] = (
-    (camt.detect, camt.read),
-    (gpc.detect, gpc.read),
-    (fio_json.detect, fio_json.read),
+from kvit.kernel.errors import StatementUnreadable, UnknownFormat
+from kvit.kernel.statements import archives, camt, fio_json, gpc
+from kvit.kernel.statements.balances import Balances
+from kvit.kernel.statements.identity import Identifier
+from kvit.kernel.statements.source import Source
+from kvit.kernel.statements.values import (
+    Detection,
+    Entry,
+    Hints,
+    OrderStatus,
+    Part,
+    Problem,
+    Statement,
+    StatementEnd,
+    StatementFile,
 )
+
+
+class Reader(Protocol):
+    """What a module of a format offers; the module itself is the reader."""
+
+    def detect(self, head: bytes) -> Detection | None:
+        """Say what the beginning of a file (64 KiB at most) is, or None where it is no such format."""
+        ...
+
+    def read(self, source: Source, hints: Hints) -> Iterator[Part]:
+        """Yield each statement before its entries, which carry the bank's reference as `external_id`.
+
+        Raises StatementUnreadable where the file as a whole is damaged. A record that cannot be read is a
+        Problem, and the others go on.
+        """
+        ...
+
+
+READERS: tuple[Reader, ...] = (camt, gpc, fio_json)
+"""Asked in this order; the first that is sure reads the file, else the first that thinks it can."""
 
 _KNOWN_STRANGERS = (
     (b"%PDF", "This is a PDF. Export the statement as data: camt.053, GPC (ABO) or Fio JSON."),
-    (b"PK\x03\x04", "This is a ZIP archive. Unpack it and upload the statement inside."),
+    (b"\xd0\xcf\x11\xe0", "This is an Excel workbook. Export the statement as CSV."),
 )
 
-
-def detect(data: bytes) -> str | None:
-    """Return the name of the format where the content leaves no doubt, else None."""
-    return next((name for detects, _ in _READERS if (name := detects(data))), None)
+type Event = Statement | Entry | StatementEnd | Problem | OrderStatus
 
 
-def parse(data: bytes, *, source: str = "") -> StatementFile:
-    """Read a statement file of any known format; `source` names it in errors.
+def detect(data: bytes) -> Detection | None:
+    """Say what a file is by its beginning, and whether that is sure; None where nobody knows it."""
+    found = _reader(Source(data))
+    return found[1] if found else None
 
-    A record that cannot be read is among `errors` and the others go on. Raises UnknownFormat where no
-    reader knows the content, and StatementUnreadable where the file as a whole is damaged.
+
+def parse(content: bytes | BinaryIO, *, source: str = "", hints: Hints | None = None) -> Iterator[Event]:
+    """Yield what a statement file of any known format holds while it is being read.
+
+    A Statement comes before its entries and a StatementEnd after them. A record that cannot be read is a
+    Problem and the others go on. A ZIP archive is opened. The stream must be seekable; `source` names it in
+    errors. Raises UnknownFormat where no reader knows the content, and StatementUnreadable where the file as
+    a whole is damaged: what was yielded before it is true, but not all.
     """
-    for detects, read in _READERS:
-        if detects(data):
-            return read(data, source=source)
-    if not data.strip():
-        raise UnknownFormat("The file is empty.")
+    for part in _parts(Source(content, source), hints or Hints()):
+        if isinstance(part, list):
+            yield from part
+        else:
+            yield part
+
+
+def read(data: bytes, *, source: str = "", hints: Hints | None = None) -> StatementFile:
+    """Read a whole statement file of any known format; like `parse`, but nothing of a damaged file."""
+    file = Source(data, source)
+    collected = _Collected()
+    for part in _parts(file, hints or Hints()):
+        collected.take(part)
+    return collected.file(file)
+
+
+def _parts(source: Source, hints: Hints) -> Iterator[Part]:
+    if archives.is_archive(source):
+        for member in archives.members(source):
+            yield from _parts_of_one(member, hints, file=member.name)
+    else:
+        yield from _parts_of_one(source, hints)
+
+
+def _parts_of_one(source: Source, hints: Hints, file: str = "") -> Iterator[Part]:
+    found = _reader(source)
+    if found is None:
+        raise _unknown(source)
+    reader, detection = found
+    if not detection.is_sure:
+        yield Problem(message=detection.doubt)
+    identifier = Identifier()
+    balances = Balances()
+    try:
+        for part in reader.read(source, hints):
+            if isinstance(part, list):
+                for identified in identifier.identified(part) if part else ():
+                    if isinstance(identified, list):
+                        balances.add(identified)
+                    yield identified
+                continue
+            if isinstance(part, Statement):
+                yield from balances.doubts()
+                part = replace(
+                    part,
+                    account=part.account or hints.account,
+                    format=part.format or detection.format,
+                    file=file,
+                )
+                identifier.begin(part.account)
+                balances = Balances(part)
+            elif isinstance(part, StatementEnd):
+                balances.end(part)
+            yield part
+        yield from balances.doubts()
+    except StatementUnreadable as error:
+        error.source = error.source or source.name
+        raise
+
+
+def _reader(source: Source) -> tuple[Reader, Detection] | None:
+    unsure = None
+    for reader in READERS:
+        detection = reader.detect(source.head)
+        if detection is not None and detection.is_sure:
+            return reader, detection
+        if detection is not None and unsure is None:
+            unsure = reader, detection
+    return unsure
+
+
+def _unknown(source: Source) -> UnknownFormat:
+    if not source.head.strip():
+        return UnknownFormat("The file is empty.")
+    if not source.head.strip(b"\0"):
+        return UnknownFormat("The file holds nothing but null bytes. Download it from the bank again.")
     for beginning, message in _KNOWN_STRANGERS:
-        if data.startswith(beginning):
-            raise UnknownFormat(message)
-    raise UnknownFormat
+        if source.head.startswith(beginning):
+            return UnknownFormat(message)
+    return UnknownFormat()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A statement whose entries are being collected."""
+
+    head: Statement
+    entries: list[Entry]
+
+
+class _Collected:
+    """The parts of a file, put together again."""
+
+    def __init__(self) -> None:
+        self.statements: list[_Open] = []
+        self.problems: list[Problem] = []
+        self.order_statuses: list[OrderStatus] = []
+
+    def take(self, part: Part) -> None:
+        if isinstance(part, list):
+            self.statements[-1].entries.extend(part)
+        elif isinstance(part, Problem):
+            self.problems.append(part)
+        elif isinstance(part, OrderStatus):
+            self.order_statuses.append(part)
+        elif isinstance(part, Statement):
+            self.statements.append(_Open(part, []))
+        else:
+            self.statements[-1].head = completed(self.statements[-1].head, part)
+
+    def file(self, source: Source) -> StatementFile:
+        statements = tuple(replace(each.head, entries=tuple(each.entries)) for each in self.statements)
+        formats = list(dict.fromkeys(map(attrgetter("format"), statements)))
+        if not formats:
+            found = _reader(source)
+            formats = [found[1].format] if found else []
+        return StatementFile(
+            format=formats[0] if len(formats) == 1 else "zip",
+            statements=statements,
+            warnings=tuple(each for each in self.problems if not each.is_error),
+            errors=tuple(each for each in self.problems if each.is_error),
+            order_statuses=tuple(self.order_statuses),
+        )
+
+
+def completed(statement: Statement, end: StatementEnd) -> Statement:
+    """Return the statement with what its end says besides."""
+    told = {name: value for name in end.__slots__ if (value := getattr(end, name)) is not None}
+    return replace(statement, **told)
