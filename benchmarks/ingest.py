@@ -25,9 +25,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from benchmarks.dlt_environment import dlt_python
 from benchmarks.measuring import report, seconds
 from benchmarks.movements import ACCOUNT, invented
+from benchmarks.peer_environment import peer_python
 
 MOVEMENTS = 100_000
 PER_ROW = 2_000
@@ -205,7 +205,7 @@ def _write_many(cursor: Any, columns: Sequence[str], rows: Sequence[tuple[Any, .
 def _dlt() -> Rates:
     url = settings.KVIT.database_url
     with tempfile.TemporaryDirectory(prefix="kvit-dlt-") as folder:
-        command = [str(dlt_python()), "-m", "benchmarks.dlt_peer", url, str(MOVEMENTS), folder]
+        command = [str(peer_python()), "-m", "benchmarks.dlt_peer", url, str(MOVEMENTS), folder]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     return {phase: MOVEMENTS / took for phase, took in json.loads(done.stdout.splitlines()[-1]).items()}
 

@@ -1,4 +1,4 @@
-"""The Python that has dlt, made when it is first needed: dlt's dependencies are none of Kvit's."""
+"""The Python that has the peers, made when it is first needed: their dependencies are none of Kvit's."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _LOCK = _ROOT / "requirements" / "bench.txt"
 _FOLDER = _ROOT / ".venv-bench"
 
 
-def dlt_python() -> Path:
+def peer_python() -> Path:
     """Return the interpreter of `.venv-bench`, installed from its hashed lock where that is new."""
     python = _FOLDER / "bin" / "python"
     stamp = _FOLDER / "locked"
     digest = hashlib.sha256(_LOCK.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
-        print(f"Setting up {_FOLDER.name} with dlt…", file=sys.stderr)
+        print(f"Setting up {_FOLDER.name} with the peers…", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", _FOLDER], check=True)
         subprocess.run(
             [
