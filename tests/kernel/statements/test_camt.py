@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import time
+from contextlib import suppress
 from datetime import date
 
 import pytest
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
-from kvit.kernel.statements import Entry, StatementFile, detect, read
+from kvit.kernel.statements import Detection, Entry, StatementFile, detect, read
 from tests.kernel.statements.writers import IBAN, OTHER_IBAN, camt, camt_balance, camt_entry
 
 
@@ -220,7 +222,7 @@ def test_any_version_and_no_namespace_are_read_alike(version: str) -> None:
 
 def test_a_prefixed_namespace_is_read_alike() -> None:
     data = b'<n:Document xmlns:n="x"><n:BkToCstmrStmt><n:Stmt/></n:BkToCstmrStmt></n:Document>'
-    assert detect(data) == "camt.053"
+    assert detect(data) == Detection(format="camt.053")
     assert len(read(data).statements) == 1
 
 
@@ -260,6 +262,98 @@ def test_an_outside_entity_is_never_fetched() -> None:
     doctype = b'<!DOCTYPE Document [<!ENTITY f SYSTEM "file:///etc/hostname">]>\n<Document'
     with pytest.raises(StatementUnreadable, match="DOCTYPE"):
         read(camt(camt_entry("&f;")).replace(b"<Document", doctype, 1))
+
+
+@pytest.mark.parametrize(("told", "reference"), [("E-1", "E-1"), ("NOTPROVIDED", "")])
+def test_the_payers_own_reference_is_kept(told: str, reference: str) -> None:
+    details = [f"<Refs><EndToEndId>{told}</EndToEndId></Refs>"]
+    assert only_entry(camt(camt_entry(details=details))).reference == reference
+
+
+def test_the_sister_messages_name_a_movement_alike() -> None:
+    entry = camt_entry(more="<AcctSvcrRef>BANK-1</AcctSvcrRef>")
+    messages = (("BkToCstmrAcctRpt", "Rpt"), ("BkToCstmrStmt", "Stmt"), ("BkToCstmrDbtCdtNtfctn", "Ntfctn"))
+    entries = [only_entry(camt(entry, message=message, section=section)) for message, section in messages]
+    assert {(each.external_id, each.is_bank_id) for each in entries} == {("BANK-1", True)}
+
+
+def test_only_the_statement_whose_balances_prove_it_has_its_reversals_turned() -> None:
+    reversal = camt_entry("100.00", "CRDT", more="<RvslInd>1</RvslInd>")
+    heads = [
+        camt_balance("OPBD", "500.00") + camt_balance("CLBD", closing) for closing in ("600.00", "400.00")
+    ]
+    first, second = (camt(reversal, head=head) for head in heads)
+    section = second[second.index(b"<Stmt>") : second.index(b"</BkToCstmrStmt>")]
+    file = read(first.replace(b"</BkToCstmrStmt>", section + b"</BkToCstmrStmt>"))
+    assert [each.entries[0].minor for each in file.statements] == [10000, -10000]
+    assert len(file.warnings) == 1
+
+
+def test_a_reversal_is_not_turned_where_an_entry_could_not_be_read() -> None:
+    head = camt_balance("OPBD", "500.00") + camt_balance("CLBD", "400.00")
+    data = camt(camt_entry(more="<RvslInd>true</RvslInd>"), camt_entry("x"), head=head)
+    assert read(data).statements[0].entries[0].minor == 10000
+
+
+def test_balances_behind_the_entries_count_too() -> None:
+    data = camt(camt_entry(), camt_balance("OPBD", "0.00"), camt_balance("CLBD", "90.00"))
+    file = read(data)
+    assert file.statements[0].closing_balance == Money(9000, "CZK")
+    assert "do not agree" in messages(file)
+
+
+def test_the_day_a_report_was_made_serves_only_where_it_tells_no_other() -> None:
+    made = "<CreDtTm>2026-03-05T10:00:00</CreDtTm>"
+    period = "<FrToDt><FrDt>2026-03-01</FrDt><ToDt>2026-03-31</ToDt></FrToDt>"
+    entry = camt_entry(booked=None)
+    assert only_entry(camt(entry, head=made)).booked_on == date(2026, 3, 5)
+    assert [problem.field for problem in read(camt(entry, head=made)).warnings] == ["BookgDt"]
+    assert read(camt(entry, head=made + period)).statements[0].entries == ()
+
+
+def test_a_statement_without_currency_has_that_of_its_entries() -> None:
+    data = camt(camt_entry()).replace(b"<Ccy>CZK</Ccy>", b"")
+    assert read(data).statements[0].currency == "CZK"
+
+
+def test_many_entries_in_two_shapes_are_read_each_as_it_is() -> None:
+    written = [
+        camt_entry(f"{number}.00", more=f"<NtryRef>ref-{number}</NtryRef>") for number in range(1, 2500)
+    ]
+    written[1::2] = [
+        entry.replace("CRDT", "DBIT").replace("<BookgDt>", "<BookgDt >") for entry in written[1::2]
+    ]
+    entries = read(camt(*written)).statements[0].entries
+    assert [entry.minor for entry in entries] == [
+        number * 100 * (1 if number % 2 else -1) for number in range(1, 2500)
+    ]
+    assert [entry.raw for entry in entries] == written
+    assert [entry.line for entry in entries] == list(range(3, 2502))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damage_ends_in_entries_or_the_one_error(seed: int) -> None:
+    chance = random.Random(seed)
+    details = [
+        "<RmtInf><Ustrd>VS:1 &amp; x</Ustrd></RmtInf><RltdPties><Dbtr><Nm>Žofie</Nm></Dbtr></RltdPties>"
+    ]
+    data = bytearray(
+        camt(*[camt_entry(details=details) for _ in range(12)], head=camt_balance("OPBD", "1.00"))
+    )
+    for _ in range(chance.randrange(1, 4)):
+        start = chance.randrange(200, len(data))
+        end = min(len(data), start + chance.randrange(1, 60))
+        match chance.randrange(3):
+            case 0:
+                del data[start:end]
+            case 1:
+                data[start:start] = data[start:end]
+            case _:
+                data[start] = chance.randrange(256)
+    text = data.decode(errors="replace")
+    with suppress(StatementUnreadable):
+        file = read(bytes(data))
+        assert all(entry.raw in text for each in file.statements for entry in each.entries)
 
 
 def test_the_line_of_an_entry_is_where_it_begins() -> None:
