@@ -8,7 +8,7 @@ import pytest
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
-from kvit.kernel.statements import NO_CURRENCY, Entry, read
+from kvit.kernel.statements import NO_CURRENCY, Entry, detect, read
 from kvit.kernel.statements.accounts import account_of_digits
 from tests.kernel.statements.writers import CZECH_ACCOUNT, gpc, gpc_head, gpc_movement
 
@@ -150,3 +150,13 @@ def test_a_later_head_without_account_stops_the_file() -> None:
 
 def test_an_unknown_record_is_a_warning() -> None:
     assert "999" in read(gpc(gpc_head(), gpc_movement(), b"999?")).warnings[0].message
+
+
+def test_a_damaged_head_is_refused_with_its_place() -> None:
+    data = b"074no account\r\n075short\r\n"
+    detection = detect(data)
+    assert detection is not None
+    assert (detection.format, detection.is_sure) == ("gpc", False)
+    with pytest.raises(StatementUnreadable) as caught:
+        read(data)
+    assert (caught.value.line, caught.value.field) == (1, "bytes 4-19")
