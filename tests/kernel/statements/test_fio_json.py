@@ -10,7 +10,7 @@ from stdnum import iban
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.money import Money
-from kvit.kernel.statements import Entry, read
+from kvit.kernel.statements import Entry, Hints, parse, read
 from kvit.kernel.statements.fio_json import read_records
 from tests.kernel.statements.writers import IBAN, fio, fio_movement, gpc, gpc_head, gpc_movement
 
@@ -195,3 +195,90 @@ def test_an_account_without_an_iban_has_the_name_it_has_with_one(
 
     assert statement.account == expected
     assert "/" in expected or not expected or iban.is_valid(expected)
+
+
+def many(count: int) -> bytes:
+    """A file of several slices; every movement differs in its length."""
+    return fio(*(fio_movement(c22=26000000000 + each, c16="é" * (each % 7)) for each in range(count)))
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_every_movement_of_a_long_file_stands_at_its_offset_and_line(indent: int | None) -> None:
+    document = json.dumps(json.loads(many(2_000)), indent=indent, ensure_ascii=False).encode()
+    (statement,) = read(document).statements
+
+    assert [int(entry.external_id) - 26000000000 for entry in statement.entries] == list(range(2_000))
+    for entry in statement.entries:
+        assert entry.offset is not None
+        assert document[entry.offset :].startswith(entry.raw.encode())
+        assert entry.line == document.count(b"\n", 0, entry.offset) + 1
+
+
+def test_records_that_are_parted_in_several_ways_are_read_one_by_one() -> None:
+    document = many(5).replace(b'"}}, {"column', b'"}},{"column', 1).replace(b"}}, {", b"}} ,\n{", 2)
+
+    assert len(read(document).statements[0].entries) == 5
+
+
+def test_a_text_that_looks_like_the_end_of_a_record_does_not_cut_it() -> None:
+    tricky = '"}},{"column22": {"value": 5}}, {"column1": 7}]}}}'
+    file = read(fio(*(fio_movement(c22=26000000000 + each, c16=tricky) for each in range(3))))
+
+    assert [entry.message for entry in file.statements[0].entries] == [tricky] * 3
+    assert file.errors == ()
+
+
+def test_a_damaged_record_does_not_stop_the_others() -> None:
+    document = many(2_000).replace(b'"value": 26000001000', b'"value": 26000001000"')
+    file = read(document)
+
+    assert len(file.statements[0].entries) == 1_999
+    (error,) = file.errors
+    assert error.offset is not None
+    assert b"26000001000" in document[error.offset : error.offset + 100]
+
+
+def test_what_stands_before_the_cut_of_a_file_is_read_and_the_cut_is_told() -> None:
+    document = many(2_000)
+    events = parse(document[: len(document) // 2])
+    read_before = 0
+    with pytest.raises(StatementUnreadable) as raised:
+        for event in events:
+            read_before += isinstance(event, Entry)
+
+    assert 0 < read_before < 1_000
+    assert raised.value.line == 1
+
+
+def test_the_account_may_stand_behind_the_movements() -> None:
+    statement = json.loads(many(500))["accountStatement"]
+    turned = {"transactionList": statement["transactionList"], "info": statement["info"]}
+    (found,) = read(b'{"accountStatement":' + json.dumps(turned).encode() + b"}").statements
+
+    assert (found.account, len(found.entries)) == (IBAN, 500)
+
+
+def test_more_data_behind_the_movements_is_ignored() -> None:
+    document = many(3).removesuffix(b"]}}}") + b'], "pages": {"list": [{"column1": [{}]}]}}}}'
+
+    assert len(read(document).statements[0].entries) == 3
+
+
+def test_a_movement_of_megabytes_is_refused() -> None:
+    with pytest.raises(StatementUnreadable, match="longer than"):
+        read(fio(fio_movement(c16="x" * 9_000_000)))
+
+
+def test_a_person_may_say_the_currency_that_a_file_does_not() -> None:
+    file = read(fio(fio_movement(c14=None), currency=None), hints=Hints(currency="EUR"))
+
+    assert file.statements[0].entries[0].currency == "EUR"
+
+
+def test_an_id_that_stands_at_two_movements_names_the_first() -> None:
+    answer = read_records(fio(fio_movement(c1=1.0), fio_movement(c1=2.0)))
+
+    first, second = answer.statement.entries
+    assert (first.external_id, first.is_bank_id) == ("26000000001", True)
+    assert (second.external_id[:3], second.is_bank_id) == ("h1:", False)
+    assert len(answer.warnings) == 1

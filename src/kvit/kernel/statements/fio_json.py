@@ -1,42 +1,31 @@
 """Fio banka's JSON: the answer of its API and the file of the same shape from its internet banking.
 
-Columns are known by their number (API Bankovnictví of Fio banka, 5.3.1.1); unknown ones are ignored.
+The records are cut out of the text and read column by column, some at a time, so that a long answer is never
+in memory as a whole.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from zoneinfo import ZoneInfo
+from typing import Final
 
 import msgspec
+from msgspec.structs import astuple
 
-from kvit.kernel.errors import RecordError, StatementUnreadable
-from kvit.kernel.money import Money
-from kvit.kernel.statements.accounts import account_of_text
-from kvit.kernel.statements.fields import (
-    find_symbols,
-    one_line,
-    read_day,
-    read_money,
-    shortened,
-    without_zero_symbol,
-)
-from kvit.kernel.statements.identity import bank_reference
-from kvit.kernel.statements.values import Detection, NO_CURRENCY, Entry, Problem, Statement, StatementFile
+from kvit.kernel.errors import RecordError
+from kvit.kernel.statements.balances import Balances
+from kvit.kernel.statements.fio_columns import COLUMNS, Columns, Head, Places, Table
+from kvit.kernel.statements.fio_frame import Records, Slice, opened
+from kvit.kernel.statements.identity import Identifier
+from kvit.kernel.statements.source import Source
+from kvit.kernel.statements.values import Detection, Entry, Hints, Part, Problem, Statement
 
-FORMAT = "fio-json"
+FORMAT: Final = "fio-json"
 
-_BEGINNING = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"accountStatement"\s*:')
-_PRAGUE = ZoneInfo("Europe/Prague")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECONDS = re.compile(r"-?[0-9]{1,14}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[+-][0-9]{2}:?[0-9]{2}|Z)?")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+_BEGINNING: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*+\{\s*+"accountStatement"\s*+:')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,78 +57,22 @@ class FioStatement:
     errors: tuple[Problem, ...] = ()
 
 
-class _List(msgspec.Struct):
-    transaction: list[msgspec.Raw] | None = None
+def detect(head: bytes) -> Detection | None:
+    """Know the JSON that begins with `accountStatement`."""
+    return Detection(format=FORMAT) if _BEGINNING.match(head) else None
 
 
-class _AccountStatement(msgspec.Struct, rename="camel"):
-    info: dict[str, msgspec.Raw]
-    transaction_list: _List | None = None
-
-
-class _Answer(msgspec.Struct, rename="camel"):
-    account_statement: _AccountStatement
-
-
-class _Column(msgspec.Struct):
-    value: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Movement(msgspec.Struct):
-    """The columns that Kvit reads; the others stay in the raw record."""
-
-    column0: _Column | None = None
-    column1: _Column | None = None
-    column2: _Column | None = None
-    column3: _Column | None = None
-    column4: _Column | None = None
-    column5: _Column | None = None
-    column6: _Column | None = None
-    column7: _Column | None = None
-    column10: _Column | None = None
-    column14: _Column | None = None
-    column16: _Column | None = None
-    column18: _Column | None = None
-    column22: _Column | None = None
-    column25: _Column | None = None
-    column27: _Column | None = None
-
-
-_answer_decoder = msgspec.json.Decoder(_Answer)
-_movement_decoder = msgspec.json.Decoder(_Movement)
-_text_decoder = msgspec.json.Decoder(str)
-
-
-def identify(x):  # type: ignore
-    return tuple(x), ()
-
-def balance_doubt(*a):  # type: ignore
-    return None
-
-def read(source, hints):  # type: ignore[no-untyped-def]
-    file = _read(source.content(), source=source.name)
-    for statement in file.statements:
-        yield replace(statement, entries=(), format=file.format)
-        yield list(statement.entries)
-    yield from file.warnings
-    for each in file.errors:
-        yield replace(each, is_error=True)
-
-def _made(*, amount, **rest):  # type: ignore[no-untyped-def]
-    return Entry(minor=amount.minor, currency=amount.currency, **rest)
-
-
-def detect(data: bytes) -> Detection | None:
-    """Return the format's name where the JSON begins with `accountStatement`."""
-    return Detection(format=FORMAT) if _BEGINNING.match(data) else None
-
-
-def _read(data: bytes, *, source: str = "") -> StatementFile:
-    """Read a Fio JSON statement; raises StatementUnreadable for damaged JSON."""
-    answer = read_records(data, source=source)
-    return StatementFile(
-        format=FORMAT, statements=(answer.statement,), warnings=answer.warnings, errors=answer.errors
-    )
+def read(source: Source, hints: Hints) -> Iterator[Part]:
+    """Yield the statement and its movements; raises StatementUnreadable for damaged JSON."""
+    head, columns, slices = _begun(source, hints.currency)
+    yield head.statement
+    yield from head.problems
+    for part in slices:
+        outcomes = _outcomes(part, columns)
+        entries = [each for each in outcomes if isinstance(each, Entry)]
+        yield entries
+        yield from columns.doubts(entries)
+        yield from (each.problem for each in outcomes if isinstance(each, FioRecord) and each.problem)
 
 
 def read_records(data: bytes, *, source: str = "") -> FioStatement:
@@ -147,238 +80,186 @@ def read_records(data: bytes, *, source: str = "") -> FioStatement:
 
     Raises StatementUnreadable where the JSON is damaged or is not an account statement.
     """
-    body = data.removeprefix(b"\xef\xbb\xbf")
-    answer = _answer(body, source)
-    head = _Head({name.lower(): value for name, value in answer.info.items()})
-    raw_records = answer.transaction_list.transaction if answer.transaction_list else None
-    read_in_order = _records(body, raw_records or [], head)
-    (statement,), shared = identify([head.statement(entry for _, entry, _ in read_in_order if entry)])
-    identified = iter(statement.entries)
-    records = tuple(
-        replace(record, entry=next(identified)) if entry else record for record, entry, _ in read_in_order
-    )
-    doubt = balance_doubt(statement)
+    head, columns, slices = _begun(Source(data, source))
+    identifier, balances = Identifier(), Balances(head.statement)
+    identifier.begin(head.statement.account)
+    records: list[FioRecord] = []
+    warnings: list[Problem] = []
+    for part in slices:
+        outcomes = _outcomes(part, columns)
+        entries = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
+        warnings.extend(columns.doubts(entries))
+        identified = iter(_identified(entries, identifier, warnings))
+        records.extend(
+            outcome if isinstance(outcome, FioRecord) else _record(next(identified)) for outcome in outcomes
+        )
+    entries = [record.entry for record in records if record.entry]
+    balances.add(entries)
     return FioStatement(
-        statement=statement,
-        records=records,
-        warnings=(
-            *(each for _, _, doubts in read_in_order for each in doubts),
-            *shared,
-            *([doubt] if doubt else []),
-        ),
+        statement=replace(head.statement, entries=tuple(entries)),
+        records=tuple(records),
+        warnings=(*warnings, *balances.doubts()),
         errors=(*head.problems, *(record.problem for record in records if record.problem)),
     )
 
 
-class _Head:
-    """What `info` says of the account; keys are in lower case, since the bank's manual and answers differ."""
-
-    def __init__(self, info: dict[str, msgspec.Raw]) -> None:
-        self._info = info
-        self.problems: list[Problem] = []
-        self.currency = self._value("currency", _currency) or ""
-        self._opening = self._value("openingbalance", self._money)
-        self._closing = self._value("closingbalance", self._money)
-        self._from_date = self._value("datestart", read_fio_day)
-        self._to_date = self._value("dateend", read_fio_day)
-        number, bank_code = self._text("accountid"), self._text("bankid")
-        self._account = account_of_text(self._text("iban")) or _iban(number, bank_code)
-        self._number = self._text("idlist")
-
-    def statement(self, entries: Iterable[Entry]) -> Statement:
-        return Statement(
-            account=self._account,
-            currency=self.currency,
-            entries=tuple(entries),
-            opening_balance=self._opening,
-            closing_balance=self._closing,
-            from_date=self._from_date,
-            to_date=self._to_date,
-            number=self._number,
-        )
-
-    def _value[Value](self, key: str, value_of: Callable[[str, str], Value]) -> Value | None:
-        """Return the value of a key, or None where it is absent or cannot be read, which is a problem."""
+def _begun(source: Source, currency: str = "") -> tuple[Head, Columns, Iterator[Slice]]:
+    raw_info, slices = opened(source)
+    info: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key, value in raw_info.items():
         try:
-            text = _plain(self._info.get(key, msgspec.Raw(b"null")), key)
-            return value_of(text, key) if text else None
+            info[key.lower()] = _plain(_utf8(value), key.lower())
         except RecordError as error:
-            self.problems.append(Problem(message=str(error), field=f"info.{key}"))
-            return None
-
-    def _text(self, key: str) -> str:
-        return self._value(key, lambda text, _: text) or ""
-
-    def _money(self, text: str, key: str) -> Money:
-        return _exact(text, self.currency or NO_CURRENCY, key)
+            problems.append(Problem(message=str(error), field=f"info.{error.field}", is_error=True))
+    head = Head(info, line=1)
+    head.problems.extend(problems)
+    return head, Columns("column", head.currency or currency), slices
 
 
-def read_fio_day(text: str, field: str) -> date:
-    """Read the local calendar day of `2012-10-18+0200`, `2012-07-27+02:00` or epoch milliseconds.
+def _identified(entries: list[Entry], identifier: Identifier, warnings: list[Problem]) -> list[Entry]:
+    """Return the same entries with their final ids."""
+    identified: list[Entry] = []
+    for part in identifier.identified(entries) if entries else ():
+        if isinstance(part, Problem):
+            warnings.append(part)
+        else:
+            identified.extend(part)
+    return identified
 
-    Milliseconds are midnight in Prague: in any other zone they become the day before. Raises RecordError.
+
+def _record(entry: Entry) -> FioRecord:
+    return FioRecord(raw=entry.raw, line=entry.line or 1, entry=entry)
+
+
+class _Exact(msgspec.Struct, gc=False):
+    """A column whose text must stay as it is written: a number, or a day in one of its shapes."""
+
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Text(msgspec.Struct, gc=False):
+    value: str | None = None
+
+
+class _Movement(msgspec.Struct, gc=False, rename={name: f"column{each}" for name, each in COLUMNS.items()}):
+    """A movement as the bank writes it; what has another shape is read by `_unusual`."""
+
+    movement_id: _Exact | None = None
+    booked_on: _Exact | None = None
+    amount: _Exact | None = None
+    currency: _Text | None = None
+    account: _Text | None = None
+    name: _Text | None = None
+    bank_code: _Text | None = None
+    constant_symbol: _Text | None = None
+    variable_symbol: _Text | None = None
+    specific_symbol: _Text | None = None
+    note: _Text | None = None
+    message: _Text | None = None
+    detail: _Text | None = None
+    comment: _Text | None = None
+    reference: _Text | None = None
+
+
+_movement_decoder: Final = msgspec.json.Decoder(_Movement)
+_record_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_cell_decoder: Final = msgspec.json.Decoder(_Exact | None)
+_text_decoder: Final = msgspec.json.Decoder(str)
+_NUMBER: Final = frozenset("-0123456789")
+_undecodable: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+def _outcomes(part: Slice, columns: Columns) -> Sequence[Entry | FioRecord]:
+    """Read each record in its order: the entry, or the record with its problem.
+
+    All are decoded at once; where that fails, the records are parted exactly and read one by one.
     """
-    if _DAY.fullmatch(text):
-        return read_day(text, field)
-    if not _MILLISECONDS.fullmatch(text):
-        raise RecordError("“{text}” is not a date.", field=field, text=shortened(text))
     try:
-        return (_EPOCH + timedelta(milliseconds=int(text))).astimezone(_PRAGUE).date()
-    except OverflowError:
-        raise RecordError("“{text}” is not a date.", field=field, text=text) from None
+        return _entries(part.cut(), columns)
+    except (*_undecodable, RecordError):
+        return [_outcome(*each, columns) for each in zip(*part.parted(), strict=True)]
 
 
-def _answer(body: bytes, source: str) -> _AccountStatement:
-    try:
-        return _answer_decoder.decode(body).account_statement
-    except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `")
-        raise StatementUnreadable(
-            "The JSON is not an account statement: {reason}.",
-            source=source,
-            field=place.strip("`$.") or None,
-            reason=message,
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StatementUnreadable(
-            "The JSON is damaged: {reason}. Download the statement again.",
-            reason=str(error),
-            source=source,
-            line=_damaged_line(body, error),
-        ) from None
+def _entries(records: Records, columns: Columns) -> list[Entry]:
+    table = _table(list(map(_movement_decoder.decode, records.contents)))
+    texts = [content.decode("utf-8", "replace") for content in records.contents]
+    return columns.entries(table, Places(records.lines, records.offsets, texts))
 
 
-def _damaged_line(body: bytes, error: Exception) -> int | None:
-    """Find the line of msgspec's “(byte 60)”; a body cut short is damaged at its end."""
-    position = re.search(r"\(byte ([0-9]+)\)", str(error))
-    if position:
-        return body.count(b"\n", 0, int(position[1])) + 1
-    return body.count(b"\n") + 1 if "truncated" in str(error) else None
-
-
-type _Read = tuple[FioRecord, Entry | None, list[Problem]]
-
-
-def _records(body: bytes, raw_records: list[msgspec.Raw], head: _Head) -> list[_Read]:
-    """Read each record, with its entry and the doubts about it."""
-    results: list[_Read] = []
-    line, position = 1, 0
-    for raw in raw_records:
-        content = bytes(raw)
-        beginning = body.index(content, position)
-        line += body.count(b"\n", position, beginning)
-        results.append(_record(content, line, head.currency))
-        line += content.count(b"\n")
-        position = beginning + len(content)
-    return results
-
-
-def _record(content: bytes, line: int, account_currency: str) -> _Read:
-    raw = content.decode("utf-8", "replace")
-    doubts: list[Problem] = []
-    try:
-        entry = _entry(_movement(content), raw, line, account_currency, doubts)
-    except RecordError as error:
-        problem = Problem(message=str(error), line=line, field=error.field)
-        return FioRecord(raw=raw, line=line, problem=problem), None, []
-    return FioRecord(raw=raw, line=line, entry=entry), entry, doubts
-
-
-def _movement(content: bytes) -> _Movement:
-    try:
-        return _movement_decoder.decode(content)
-    except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `")
-        raise RecordError(
-            "The record is not a movement: {reason}.", field=place.strip("`$.") or None, reason=message
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError("The record is damaged: {reason}.", reason=str(error)) from None
-
-
-def _entry(movement: _Movement, raw: str, line: int, account_currency: str, doubts: list[Problem]) -> Entry:
-    def text(column: str) -> str:
-        cell: _Column | None = getattr(movement, column)
-        return _plain(cell.value, column) if cell is not None else ""
-
-    external_id = bank_reference(text("column22"))
-    if not external_id:
-        doubts.append(Problem(message="The movement has no ID (ID pohybu).", line=line, field="column22"))
-    currency = _currency(text("column14") or account_currency, "column14")
-    symbols, _ = find_symbols([text("column27")])
-    return _made(
-        external_id=external_id,
-        is_bank_id=bool(external_id),
-        amount=_exact(text("column1"), currency, "column1"),
-        booked_on=read_fio_day(text("column0"), "column0"),
-        counterparty_name=one_line(text("column10")),
-        counterparty_account=account_of_text(text("column2"), text("column3")),
-        variable_symbol=without_zero_symbol(text("column5")) or symbols.variable,
-        constant_symbol=without_zero_symbol(text("column4")) or symbols.constant,
-        specific_symbol=without_zero_symbol(text("column6")) or symbols.specific,
-        message=_message(text),
-        line=line,
-        raw=raw,
+def _table(movements: list[_Movement]) -> Table:
+    """Turn movements into columns, which are the fields of a movement in their order."""
+    movement_ids, days, amounts, *texts = zip(*map(astuple, movements), strict=True)
+    return Table(
+        _exact_column(movement_ids, "column22"),
+        _exact_column(days, "column0"),
+        _exact_column(amounts, "column1"),
+        *map(_text_column, texts),
     )
 
 
-def _message(text: Callable[[str], str]) -> str:
-    """Say once what the payer, the bank and the owner wrote, and what a card payment was originally.
-
-    These are the message (16), the user identification (7), the comment (25) and, where no other text holds
-    it, the detail (18), such as `15.90 EUR`.
-    """
-    written = list(dict.fromkeys(one_line(text(column)) for column in ("column16", "column7", "column25")))
-    detail = one_line(text("column18"))
-    if not any(detail in each for each in written):
-        written.append(detail)
-    return " / ".join(filter(None, written))
+def _exact_column(cells: Sequence[_Exact | None], name: str) -> list[str]:
+    texts = b"\n".join([cell.value if cell else b"null" for cell in cells]).decode().split("\n")
+    others = {text for text in texts if text[0] not in _NUMBER}
+    if not others:
+        return texts
+    plain = {text: _plain(text, name) for text in others}
+    return [plain.get(text, text) for text in texts]
 
 
-def _iban(number: str, bank_code: str) -> str:
-    """Write an account of Fio as the IBAN that other answers name it by, with the check of ISO 7064.
-
-    An account of another bank, which Fio never gives, stays `[prefix-]number/bank`.
-    """
-    written = account_of_text(number, bank_code)
-    own = re.fullmatch(r"(?:([0-9]{1,6})-)?([0-9]{2,10})/(2010|8330)", written)
-    if own is None:
-        return written
-    country, letters = ("CZ", "1235") if own[3] == "2010" else ("SK", "2820")
-    digits = f"{own[3]}{own[1] or '':0>6}{own[2]:0>10}"
-    return f"{country}{98 - int(f'{digits}{letters}00') % 97:02}{digits}"
+def _text_column(cells: Sequence[_Text | None]) -> list[str]:
+    return [cell.value or "" if cell else "" for cell in cells] if any(cells) else [""] * len(cells)
 
 
-def _plain(value: msgspec.Raw, field: str) -> str:
-    """Return text without outer blanks, a number exactly as it is written, and nothing for null."""
-    content = bytes(value)
-    if content.startswith(b'"'):
-        try:
-            return _text_decoder.decode(content).strip()
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise RecordError("The text is damaged.", field=field) from None
-    if content == b"null":
+def _outcome(content: bytes, line: int, offset: int, columns: Columns) -> Entry | FioRecord:
+    text = content.decode("utf-8", "replace")
+    try:
+        (entry,) = columns.entries(_unusual(content), Places((line,), (offset,), (text,)))
+    except RecordError as error:
+        problem = Problem(message=str(error), line=line, offset=offset, field=error.field, is_error=True)
+        return FioRecord(raw=text, line=line, problem=problem)
+    return entry
+
+
+def _unusual(content: bytes) -> Table:
+    """Read one movement column by column; raises RecordError that names the one that cannot be read."""
+    record = _decoded(_record_decoder, content)
+    return Table(*((_cell(record, f"column{number}"),) for number in COLUMNS.values()))
+
+
+def _cell(record: Mapping[str, msgspec.Raw], column: str) -> str:
+    if column not in record:
         return ""
-    if content[:1] in b"{[tf":
-        raise RecordError("The value is neither text nor a number.", field=field)
-    return content.decode("ascii", "replace")
+    cell = _decoded(_cell_decoder, record[column], column)
+    return _plain(_utf8(cell.value), column) if cell else ""
 
 
-def _exact(text: str, currency: str, field: str) -> Money:
-    """Read a JSON number exactly, also one with an exponent such as `1.0E7`."""
-    if "e" in text or "E" in text:
+def _decoded[Value](
+    decoder: msgspec.json.Decoder[Value], content: bytes | msgspec.Raw, field: str | None = None
+) -> Value:
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        reason = str(error).partition(" - at `")[0]
+        raise RecordError("The record is not a movement: {reason}.", field=field, reason=reason) from None
+    except _undecodable as error:
+        raise RecordError("The record is damaged: {reason}.", field=field, reason=str(error)) from None
+
+
+def _plain(value: str, field: str) -> str:
+    """Return text without outer blanks, a number exactly as it is written, and nothing for null."""
+    if value.startswith('"'):
         try:
-            number = Decimal(text)
-        except InvalidOperation:
-            raise RecordError("“{text}” is not an amount.", field=field, text=shortened(text)) from None
-        if number.is_finite() and -30 < number.adjusted() < 30:
-            text = format(number, "f")
-    return read_money(text, currency, field)
+            return _text_decoder.decode(value).strip()
+        except _undecodable:
+            raise RecordError("The text is damaged.", field=field) from None
+    if value == "null":
+        return ""
+    if value[:1] not in _NUMBER:
+        raise RecordError("The value is neither text nor a number.", field=field)
+    return value
 
 
-def _currency(text: str, field: str) -> str:
-    if not _CURRENCY.fullmatch(text):
-        raise RecordError(
-            "“{text}” is not a currency code of three capital letters.", field=field, text=shortened(text)
-        )
-    return text
+def _utf8(value: msgspec.Raw) -> str:
+    """Return the JSON of a value; a damaged text is refused by what decodes it."""
+    return bytes(value).decode("utf-8", "surrogateescape")

@@ -47,7 +47,7 @@ def balance_before(answer: FioStatement, day: date) -> Decimal | None:
     entries = [record.entry for record in answer.records]
     if opening is None or None in entries:
         return None
-    minor = sum(entry.amount.minor for entry in entries if entry is not None and entry.booked_on < day)
+    minor = sum(entry.minor for entry in entries if entry is not None and entry.booked_on < day)
     return (opening.amount + Decimal(minor).scaleb(-2)).quantize(Decimal("0.01"))
 
 
