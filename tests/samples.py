@@ -73,7 +73,11 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
 
 
 def _day(text: str) -> date | None:
-    return date.fromisoformat(text) if text else None
+    """Read a day; one that no calendar has, which a broken file may hold, is left out."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _amounts(text: str) -> tuple[Decimal, ...]:

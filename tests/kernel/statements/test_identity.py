@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kvit.kernel.statements import read
 from tests.kernel.statements.writers import camt, camt_entry, fio, fio_movement, gpc, gpc_head, gpc_movement
 
@@ -34,12 +37,71 @@ def test_the_bank_s_reference_is_the_id() -> None:
     assert ids(camt(camt_entry(more=reference("B-1")), camt_entry(more=reference("B-2")))) == ["B-1", "B-2"]
 
 
-def test_a_reference_at_two_movements_identifies_neither() -> None:
-    file = read(camt(camt_entry("1.00", more=reference("B-1")), camt_entry("2.00", more=reference("B-1"))))
-    first, second = (entry.external_id for entry in file.statements[0].entries)
-    assert first != second
-    assert "B-1" not in {first, second}
+def test_a_reference_that_comes_again_names_only_the_first_movement() -> None:
+    entries = (camt_entry(f"{crowns}.00", more=reference("B-1")) for crowns in (1, 2, 3))
+    file = read(camt(*entries))
+    first, *others = (entry.external_id for entry in file.statements[0].entries)
+    assert first == "B-1"
+    assert all(other.startswith("h1:") for other in others)
+    assert len(set(others)) == 2
     assert ["B-1" in problem.message for problem in file.warnings] == [True]
+
+
+def test_the_first_movement_keeps_its_reference_however_the_file_goes_on() -> None:
+    """A file fetched tomorrow holds more; what was imported today keeps its id."""
+    today = camt(camt_entry("1.00", more=reference("B-1")))
+    tomorrow = camt(camt_entry("1.00", more=reference("B-1")), camt_entry("2.00", more=reference("B-1")))
+    assert ids(today) == ids(tomorrow)[:1]
+
+
+def test_a_reference_that_comes_again_a_thousand_entries_later_is_still_known() -> None:
+    entries = [camt_entry(f"{number}.00", more=reference(f"B-{number}")) for number in range(1, 2500)]
+    found = ids(camt(*entries, camt_entry("5000.00", more=reference("B-1"))))
+    assert len(set(found)) == len(found)
+    assert found[0] == "B-1"
+    assert found[-1].startswith("h1:")
+
+
+def test_entries_keep_their_ids_when_others_of_the_day_have_references_or_none() -> None:
+    alone = ids(camt(camt_entry(), camt_entry()))
+    mixed = ids(camt(camt_entry(), camt_entry("9.00", more=reference("B-9")), camt_entry()))
+    assert [mixed[0], mixed[2]] == alone
+
+
+def test_accounts_do_not_share_references_or_digests() -> None:
+    def account(number: str) -> str:
+        other = camt(camt_entry(), camt_entry("2.00", more=reference("B-1"))).decode()
+        section = other[other.index("<Stmt>") : other.index("</Stmt>") + len("</Stmt>")]
+        return section.replace("CZ5520100000002000145399", number)
+
+    frame = camt().decode()
+    begin, end = frame.index("<Stmt>"), frame.index("</Stmt>") + len("</Stmt>")
+    both = (
+        frame[:begin] + account("CZ5520100000002000145399") + account("DE02120300000000202051") + frame[end:]
+    )
+    file = read(both.encode())
+    (one_digest, one), (other_digest, other) = (
+        [e.external_id for e in each.entries] for each in file.statements
+    )
+    assert (one, other) == ("B-1", "B-1")
+    assert one_digest != other_digest
+    assert file.warnings == ()
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["", "A", "B", "C"])), max_size=12))
+def test_no_two_movements_of_a_statement_share_an_id(movements: list[tuple[int, str]]) -> None:
+    data = camt(
+        *(camt_entry(f"{crowns}.00", more=reference(ref) if ref else "") for crowns, ref in movements)
+    )
+    found = ids(data)
+    assert len(set(found)) == len(movements)
+    assert ids(data) == found
+    # Whatever comes behind, what was there keeps its ids.
+    longer = camt(
+        *(camt_entry(f"{crowns}.00", more=reference(ref) if ref else "") for crowns, ref in movements),
+        camt_entry("1.00", more=reference("A")),
+    )
+    assert ids(longer)[: len(found)] == found
 
 
 def test_a_movement_keeps_its_reference_when_it_is_pending_and_booked_in_one_file() -> None:
@@ -52,10 +114,11 @@ def test_overlapping_statements_in_one_file_tell_one_movement_once() -> None:
     assert ids(gpc(gpc_head(), record, gpc_head(), record)) == ["26000000001", "26000000001"]
 
 
-def test_a_reference_at_different_movements_of_two_statements_identifies_neither() -> None:
+def test_a_reference_at_different_movements_of_two_statements_names_the_first() -> None:
     data = gpc(gpc_head(), gpc_movement(1), gpc_head(), gpc_movement(2))
-    assert len(set(ids(data))) == 2
-    assert "26000000001" not in ids(data)
+    first, second = ids(data)
+    assert first == "26000000001"
+    assert second.startswith("h1:")
 
 
 def test_a_running_number_is_no_reference() -> None:
@@ -109,9 +172,8 @@ def test_the_account_servicer_s_reference_is_the_bank_s_id_of_a_booked_entry() -
     assert bank_ids(camt(camt_entry(details=[f"<Refs>{reference('B-1')}</Refs>"]))) == []
 
 
-def test_a_reference_at_two_movements_is_no_id_of_the_bank() -> None:
-    assert (
-        bank_ids(camt(camt_entry("1.00", more=reference("B")), camt_entry("2.00", more=reference("B")))) == []
-    )
-    assert bank_ids(fio(fio_movement(), fio_movement(c1=7))) == []
+def test_a_reference_at_two_movements_is_the_bank_s_id_of_the_first_only() -> None:
+    twice = camt(camt_entry("1.00", more=reference("B-1")), camt_entry("2.00", more=reference("B-1")))
+    assert bank_ids(twice) == ["B-1"]
+    assert bank_ids(fio(fio_movement(), fio_movement(c1=7))) == ["26000000001"]
     assert bank_ids(camt(camt_entry())) == []

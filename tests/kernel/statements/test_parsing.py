@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from io import BytesIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvit.kernel.errors import StatementError, UnknownFormat
-from kvit.kernel.statements import StatementFile, as_json, detect, read
+from kvit.kernel.errors import StatementError, StatementUnreadable, UnknownFormat
+from kvit.kernel.statements import (
+    Entry,
+    Hints,
+    OrderStatus,
+    Problem,
+    Statement,
+    StatementFile,
+    as_json,
+    detect,
+    parse,
+    read,
+)
+from tests.kernel.statements.clean_files import CLEAN, LONG
 from tests.kernel.statements.writers import (
     camt,
     camt_balance,
@@ -34,8 +47,10 @@ SAMPLES = (CAMT, GPC, FIO)
 
 @pytest.mark.parametrize(("data", "name"), [(CAMT, "camt.053"), (GPC, "gpc"), (FIO, "fio-json")])
 def test_the_format_is_found_by_content(data: bytes, name: str) -> None:
-    assert detect(data) == name
-    assert detect(b"\xef\xbb\xbf\n " + data) == name
+    for beginning in (b"", b"\xef\xbb\xbf\n "):
+        detection = detect(beginning + data)
+        assert detection is not None
+        assert (detection.format, detection.is_sure) == (name, True)
     assert read(data).format == name
 
 
@@ -45,14 +60,11 @@ def test_the_format_is_found_by_content(data: bytes, name: str) -> None:
         b"",
         b" \r\n",
         b"%PDF-1.7 ...",
-        b"PK\x03\x04...",
         b"<!doctype html><html><body>BkToCstmrStmt</body></html>",
         b"\0" * 500,
         b"\xff\xfe\xfd",
         b'{"accounts": []}',
-        b"<response><result><errorCode>15</errorCode></result></response>",
         b"074 but no account",
-        b"datum;castka\n1.1.2026;100",
     ],
 )
 def test_what_is_no_statement_is_refused_with_advice(data: bytes) -> None:
@@ -60,6 +72,48 @@ def test_what_is_no_statement_is_refused_with_advice(data: bytes) -> None:
     with pytest.raises(UnknownFormat) as caught:
         read(data)
     assert str(caught.value)
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_every_format_is_surely_known_by_its_beginning(name: str) -> None:
+    detection = detect(CLEAN[name])
+    assert detection is not None
+    assert detection.is_sure == (name != "csv")
+    assert bool(detection.doubt) == (name == "csv")
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_stream_yields_what_the_whole_file_holds(name: str) -> None:
+    whole = read(LONG[name], source="file")
+    events = list(parse(BytesIO(LONG[name]), source="file"))
+    assert [each for each in events if isinstance(each, Entry)] == [
+        entry for statement in whole.statements for entry in statement.entries
+    ]
+    assert [each for each in events if isinstance(each, Problem) and not each.is_error] == list(
+        whole.warnings
+    )
+    assert [each for each in events if isinstance(each, OrderStatus)] == list(whole.order_statuses)
+
+
+def test_nothing_is_read_before_it_is_asked_for() -> None:
+    events = parse(BytesIO(LONG["camt053"] + b"<"))
+    assert isinstance(next(events), Statement)
+    assert isinstance(next(events), Entry)
+    with pytest.raises(StatementUnreadable):
+        list(events)
+
+
+def test_the_account_and_the_currency_come_from_the_file_before_the_person() -> None:
+    hints = Hints(account="1/0100", currency="EUR")
+    assert read(CLEAN["gpc"], hints=hints).statements[0].account != "1/0100"
+    assert read(CLEAN["csv"], hints=hints).statements[0].account == "1/0100"
+    assert {entry.currency for entry in read(CLEAN["csv"], hints=hints).statements[0].entries} == {"CZK"}
+
+
+def test_an_error_names_the_file() -> None:
+    with pytest.raises(StatementUnreadable) as caught:
+        read(CLEAN["camt053"][:-30], source="march.xml")
+    assert caught.value.source == "march.xml"
 
 
 def test_braces_in_a_damaged_file_do_not_break_the_message_about_it() -> None:
@@ -70,7 +124,7 @@ def test_braces_in_a_damaged_file_do_not_break_the_message_about_it() -> None:
 def test_the_plain_shape_is_json_with_exact_text() -> None:
     plain = as_json(read(CAMT))
     assert plain == json.loads(json.dumps(plain))
-    assert set(plain) == {"format", "statements", "warnings", "errors"}
+    assert list(plain) == ["format", "statements", "warnings", "errors", "order_statuses"]
     (statement,) = plain["statements"] if isinstance(plain["statements"], list) else []
     assert isinstance(statement, dict)
     assert (statement["opening_balance"], statement["closing_balance"]) == ("1.00", "98.00")
@@ -78,7 +132,7 @@ def test_the_plain_shape_is_json_with_exact_text() -> None:
     assert isinstance(entries, list)
     entry = entries[0]
     assert isinstance(entry, dict)
-    assert entry.pop("external_id")
+    assert {entry.pop(name) is not None for name in ("external_id", "line", "offset")} == {True}
     assert entry == {
         "amount": "100.00",
         "currency": "CZK",
@@ -90,12 +144,16 @@ def test_the_plain_shape_is_json_with_exact_text() -> None:
         "constant_symbol": "",
         "specific_symbol": "",
         "message": "VS:12",
+        "reference": "",
+        "pending": False,
+        "is_bank_id": False,
+        "details": [],
     }
 
 
 def test_the_plain_shape_of_a_problem_says_where() -> None:
     assert as_json(read(camt(camt_entry("x"))))["errors"] == [
-        {"line": 3, "field": "Amt", "message": "“x” is not an amount."}
+        {"line": 3, "field": "Amt", "message": "“x” is not an amount.", "offset": 199}
     ]
 
 

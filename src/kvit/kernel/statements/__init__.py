@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kvit.kernel.statements.parsing import completed, detect, parse, read
+from kvit.kernel.statements.parsing import Event, completed, detect, parse, read
 from kvit.kernel.statements.plain import as_json
 from kvit.kernel.statements.values import (
     NO_CURRENCY,
+    Detail,
     Detection,
     Entry,
     Hints,
@@ -18,8 +19,10 @@ from kvit.kernel.statements.values import (
 
 __all__ = [
     "NO_CURRENCY",
+    "Detail",
     "Detection",
     "Entry",
+    "Event",
     "Hints",
     "OrderStatus",
     "Problem",

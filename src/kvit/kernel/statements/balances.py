@@ -35,6 +35,13 @@ class Balances:
         if end.closing_balance is not None:
             self._closing = end.closing_balance
 
+    @property
+    def agree(self) -> bool | None:
+        """Whether opening balance + booked movements is the closing balance; None where nobody can say."""
+        if self._opening is None or self._closing is None or len(self._all_currencies()) > 1:
+            return None
+        return self._opening.minor + self._sum_minor == self._closing.minor
+
     def doubts(self) -> Iterator[Problem]:
         """Yield a warning where opening balance + booked movements is not the closing balance.
 
@@ -42,7 +49,7 @@ class Balances:
         """
         if self._opening is None or self._closing is None:
             return
-        currencies = self._currencies | {self._opening.currency, self._closing.currency}
+        currencies = self._all_currencies()
         if len(currencies) > 1:
             message = f"The balances cannot be checked: the amounts are in {', '.join(sorted(currencies))}."
             yield Problem(message=message, line=self._line)
@@ -56,6 +63,10 @@ class Balances:
                 "A part of the statement may be missing.",
                 line=self._line,
             )
+
+    def _all_currencies(self) -> set[str]:
+        balances = (self._opening, self._closing)
+        return self._currencies | {each.currency for each in balances if each is not None}
 
 
 def _amount(minor: int) -> Decimal:

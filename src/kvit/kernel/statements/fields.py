@@ -23,6 +23,9 @@ class Symbols(NamedTuple):
     specific: str = ""
 
 
+_NO_SYMBOLS = Symbols()
+
+
 def read_money(text: str, currency: str, field: str) -> Money:
     """Read an amount with a decimal point, exactly.
 
@@ -68,16 +71,18 @@ def find_symbols(texts: Iterable[str]) -> tuple[Symbols, tuple[str, ...]]:
     and `/VS1/SS2/KS3` (the Slovak payer's reference). Where a symbol has two values neither is taken and
     its name is in the second part of the result.
     """
-    found: dict[str, dict[str, str]] = {}
-    for text in texts:
-        for name, value in _SYMBOL.findall(text) if "S" in text else ():
-            if significant := value.lstrip("0"):
-                found.setdefault(name, {}).setdefault(significant, value)
-    if not found:
-        return Symbols(), ()
-    single = {name: next(iter(values.values())) for name, values in found.items() if len(values) == 1}
-    doubtful = tuple(name for name, values in found.items() if len(values) > 1)
-    return Symbols(single.get("VS", ""), single.get("KS", ""), single.get("SS", "")), doubtful
+    pairs = [pair for text in texts if "S" in text for pair in _SYMBOL.findall(text)]
+    if not pairs:
+        return _NO_SYMBOLS, ()
+    found: dict[str, str] = {}
+    doubtful: dict[str, None] = {}
+    for name, value in pairs:
+        significant = value.lstrip("0")
+        if significant and found.setdefault(name, value).lstrip("0") != significant:
+            doubtful[name] = None
+    for name in doubtful:
+        del found[name]
+    return Symbols(found.get("VS", ""), found.get("KS", ""), found.get("SS", "")), tuple(doubtful)
 
 
 def is_symbol(text: str) -> bool:

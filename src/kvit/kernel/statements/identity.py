@@ -27,7 +27,6 @@ _LONGEST_REFERENCE = 100
 _COUNTER = re.compile(r"0*[0-9]{1,6}")
 
 type _Facts = tuple[str, ...]
-type _Money = tuple[object, ...]
 
 _id_of = attrgetter("external_id")
 _is_pending = attrgetter("pending")
@@ -53,23 +52,24 @@ class Identifier:
 
     Takes entries whose `external_id` is the bank's reference or empty. A reference that comes again at
     another movement of the account does not name that one: it gets a digest, and one warning names the
-    reference. Statements of one file that overlap tell a movement again by the same id. Pending entries are counted
-    apart, so a movement keeps its id when it is booked.
+    reference. Statements of one file that overlap tell a movement again by the same id. Pending entries are
+    counted apart, so a movement keeps its id when it is booked.
     """
 
     def __init__(self) -> None:
         self._account = ""
-        self._named: defaultdict[tuple[str, bool], dict[str, _Money]] = defaultdict(dict)
-        """For each account, the movement that each reference names."""
-        self._here: dict[bool, set[str]] = {False: set(), True: set()}
-        """The references of this statement, of booked and of pending entries."""
+        self._named: defaultdict[tuple[str, bool], dict[str, int]] = defaultdict(dict)
+        """For each account, what day and amount each reference names: their hash, to remember many."""
+        self._here: set[tuple[bool, str]] | None = None
+        """Which references this statement told, pending or not; None where no earlier one told any."""
         self._occurrences: Counter[tuple[str, bool, _Facts]] = Counter()
         self._shared: set[str] = set()
 
     def begin(self, account: str) -> None:
         """Go on with the next statement of the file."""
         self._account = account
-        self._here = {False: set(), True: set()}
+        is_first = not self._named[account, False] and not self._named[account, True]
+        self._here = None if is_first else set()
 
     def identified(self, entries: list[Entry]) -> Iterator[list[Entry] | Problem]:
         """Yield the same entries with their final ids, and warnings about references they share."""
@@ -81,8 +81,9 @@ class Identifier:
             and named.keys().isdisjoint(references)
             and not any(map(_is_pending, entries))
         ):
-            named.update(zip(references, map(_money_of, entries), strict=True))
-            self._here[False].update(references)
+            named.update(zip(references, map(hash, map(_money_of, entries)), strict=True))
+            if self._here is not None:
+                self._here.update((False, reference) for reference in references)
             yield entries
         else:
             problems: list[Problem] = []
@@ -102,11 +103,12 @@ class Identifier:
 
     def _names(self, entry: Entry) -> bool:
         """Whether the reference stands at this movement first, or at the same one of another statement."""
-        here, money = self._here[entry.pending], _money_of(entry)
-        named = self._named[self._account, entry.pending]
-        is_it = entry.external_id not in here and named.setdefault(entry.external_id, money) == money
-        here.add(entry.external_id)
-        return is_it
+        named, money = self._named[self._account, entry.pending], hash(_money_of(entry))
+        place = entry.pending, entry.external_id
+        is_told_here = entry.external_id in named if self._here is None else place in self._here
+        if self._here is not None:
+            self._here.add(place)
+        return named.setdefault(entry.external_id, money) == money and not is_told_here
 
     def _warn(self, entry: Entry, problems: list[Problem]) -> None:
         if entry.external_id not in self._shared:

@@ -7,8 +7,20 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import BinaryIO, Protocol
 
-from kvit.kernel.errors import StatementUnreadable, UnknownFormat
-from kvit.kernel.statements import archives, camt, fio_json, gpc
+from kvit.kernel.errors import StatementError, StatementUnreadable, UnknownFormat
+from kvit.kernel.statements import (
+    archives,
+    camt,
+    csob_xml,
+    csv,
+    fio_json,
+    fio_xml,
+    gpc,
+    kvit_json,
+    mt940,
+    ofx,
+    pain002,
+)
 from kvit.kernel.statements.balances import Balances
 from kvit.kernel.statements.identity import Identifier
 from kvit.kernel.statements.source import Source
@@ -41,11 +53,17 @@ class Reader(Protocol):
         ...
 
 
-READERS: tuple[Reader, ...] = (camt, gpc, fio_json)
+READERS: tuple[Reader, ...] = (kvit_json, camt, pain002, gpc, mt940, ofx, fio_json, fio_xml, csob_xml, csv)
 """Asked in this order; the first that is sure reads the file, else the first that thinks it can."""
 
+MOST_ERRORS = 1000
+"""A file with more records that cannot be read, and more of these than of others, is refused as a whole."""
+
+ARCHIVE = "zip"
+"""The name for an archive of files in several formats."""
+
 _KNOWN_STRANGERS = (
-    (b"%PDF", "This is a PDF. Export the statement as data: camt.053, GPC (ABO) or Fio JSON."),
+    (b"%PDF", "This is a PDF. Export the statement as data: camt.053, GPC (ABO), MT940, OFX or CSV."),
     (b"\xd0\xcf\x11\xe0", "This is an Excel workbook. Export the statement as CSV."),
 )
 
@@ -54,7 +72,10 @@ type Event = Statement | Entry | StatementEnd | Problem | OrderStatus
 
 def detect(data: bytes) -> Detection | None:
     """Say what a file is by its beginning, and whether that is sure; None where nobody knows it."""
-    found = _reader(Source(data))
+    source = Source(data)
+    if archives.is_archive(source):
+        return Detection(format=ARCHIVE)
+    found = _reader(source)
     return found[1] if found else None
 
 
@@ -73,9 +94,9 @@ def parse(content: bytes | BinaryIO, *, source: str = "", hints: Hints | None = 
             yield part
 
 
-def read(data: bytes, *, source: str = "", hints: Hints | None = None) -> StatementFile:
+def read(content: bytes | BinaryIO, *, source: str = "", hints: Hints | None = None) -> StatementFile:
     """Read a whole statement file of any known format; like `parse`, but nothing of a damaged file."""
-    file = Source(data, source)
+    file = Source(content, source)
     collected = _Collected()
     for part in _parts(file, hints or Hints()):
         collected.take(part)
@@ -84,10 +105,25 @@ def read(data: bytes, *, source: str = "", hints: Hints | None = None) -> Statem
 
 def _parts(source: Source, hints: Hints) -> Iterator[Part]:
     if archives.is_archive(source):
-        for member in archives.members(source):
-            yield from _parts_of_one(member, hints, file=member.name)
+        yield from _parts_of_archive(source, hints)
     else:
         yield from _parts_of_one(source, hints)
+
+
+def _parts_of_archive(source: Source, hints: Hints) -> Iterator[Part]:
+    """Read each file of the archive; what cannot be read beside others is a Problem, such as a PDF."""
+    refused: list[StatementError] = []
+    is_any_read = False
+    for member in archives.members(source):
+        try:
+            yield from _parts_of_one(member, hints, file=member.name)
+            is_any_read = True
+        except StatementError as error:
+            refused.append(error)
+            line = error.line if isinstance(error, StatementUnreadable) else None
+            yield Problem(message=f"{member.name}: {error}", line=line, is_error=True)
+    if not is_any_read:
+        raise refused[0]
 
 
 def _parts_of_one(source: Source, hints: Hints, file: str = "") -> Iterator[Part]:
@@ -95,35 +131,74 @@ def _parts_of_one(source: Source, hints: Hints, file: str = "") -> Iterator[Part
     if found is None:
         raise _unknown(source)
     reader, detection = found
-    if not detection.is_sure:
+    if not detection.is_sure and not hints.profile:
         yield Problem(message=detection.doubt)
-    identifier = Identifier()
-    balances = Balances()
     try:
-        for part in reader.read(source, hints):
-            if isinstance(part, list):
-                for identified in identifier.identified(part) if part else ():
-                    if isinstance(identified, list):
-                        balances.add(identified)
-                    yield identified
-                continue
-            if isinstance(part, Statement):
-                yield from balances.doubts()
-                part = replace(
-                    part,
-                    account=part.account or hints.account,
-                    format=part.format or detection.format,
-                    file=file,
-                )
-                identifier.begin(part.account)
-                balances = Balances(part)
-            elif isinstance(part, StatementEnd):
-                balances.end(part)
-            yield part
-        yield from balances.doubts()
+        yield from _Passing(source, detection.format, hints, file).parts(reader)
     except StatementUnreadable as error:
         error.source = error.source or source.name
         raise
+
+
+class _Passing:
+    """What a reader yields, on its way: entries get their ids, and balances are added up."""
+
+    def __init__(self, source: Source, format_name: str, hints: Hints, file: str) -> None:
+        self.source = source
+        self.format_name = format_name
+        self.hints = hints
+        self.file = file
+        self.identifier = Identifier()
+        self.balances = Balances()
+        self.entries = 0
+        self.errors = 0
+
+    def parts(self, reader: Reader) -> Iterator[Part]:
+        for part in reader.read(self.source, self.hints):
+            if isinstance(part, list):
+                if part:
+                    yield from self._identified(part)
+            elif isinstance(part, Statement):
+                yield from self.balances.doubts()
+                yield self._begun(part)
+            else:
+                if isinstance(part, StatementEnd):
+                    self.balances.end(part)
+                elif isinstance(part, Problem):
+                    self._count(part)
+                yield part
+        yield from self.balances.doubts()
+
+    def _identified(self, entries: list[Entry]) -> Iterator[Part]:
+        self.entries += len(entries)
+        for part in self.identifier.identified(entries):
+            if isinstance(part, list):
+                self.balances.add(part)
+            yield part
+
+    def _begun(self, statement: Statement) -> Statement:
+        begun = replace(
+            statement,
+            account=statement.account or self.hints.account,
+            format=statement.format or self.format_name,
+            file=self.file,
+        )
+        self.identifier.begin(begun.account)
+        self.balances = Balances(begun)
+        return begun
+
+    def _count(self, problem: Problem) -> None:
+        """Raise StatementUnreadable where hardly anything of the file can be read."""
+        self.errors += problem.is_error
+        if self.errors > MOST_ERRORS and self.errors > self.entries:
+            raise StatementUnreadable(
+                "More than {most} records cannot be read; the last one: {reason}",
+                source=self.source.name,
+                line=problem.line,
+                field=problem.field,
+                most=MOST_ERRORS,
+                reason=problem.message,
+            )
 
 
 def _reader(source: Source) -> tuple[Reader, Detection] | None:
@@ -183,7 +258,7 @@ class _Collected:
             found = _reader(source)
             formats = [found[1].format] if found else []
         return StatementFile(
-            format=formats[0] if len(formats) == 1 else "zip",
+            format=formats[0] if len(formats) == 1 else ARCHIVE,
             statements=statements,
             warnings=tuple(each for each in self.problems if not each.is_error),
             errors=tuple(each for each in self.problems if each.is_error),

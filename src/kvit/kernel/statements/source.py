@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO, Final
@@ -20,7 +19,6 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_LINE_ENDS: Final = re.compile(r"\r\n?|\n")
 
 
 class Source:
@@ -103,5 +101,5 @@ def encoding_by_mark(head: bytes) -> str:
 
 def _split(text: str) -> list[str]:
     if "\r" in text:
-        return _LINE_ENDS.split(text)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.split("\n")

@@ -13,6 +13,23 @@ NO_CURRENCY = "XXX"
 """ISO 4217 for “no currency”: the amounts of a file that does not say theirs. The account decides."""
 
 
+class Detail(msgspec.Struct, frozen=True, gc=False):
+    """One of the payments that the bank booked together as one entry; incoming is positive."""
+
+    minor: int
+    """The amount in hundredths, in the currency of the entry."""
+    counterparty_name: str = ""
+    counterparty_account: str = ""
+    variable_symbol: str = ""
+    constant_symbol: str = ""
+    specific_symbol: str = ""
+    message: str = ""
+    reference: str = ""
+    """The payer's own reference (SEPA end-to-end id)."""
+    external_id: str = ""
+    """The bank's own id of this payment; empty where it has none (see `Entry.detail_ids`)."""
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One movement as the bank wrote it; incoming is positive, absent text is empty.
 
@@ -48,10 +65,20 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """How many bytes stand before the record, where a file may be one long line."""
     raw: str = ""
     """The record's own text, for the person who must look."""
+    details: tuple[Detail, ...] = ()
+    """The single payments of a batch, where they add up to exactly this entry; else none."""
 
     @property
     def amount(self) -> Money:
         return Money(self.minor, self.currency)
+
+    @property
+    def detail_ids(self) -> tuple[str, ...]:
+        """The id of each detail: the bank's own, else the entry's id, a slash and its place from 1."""
+        return tuple(
+            detail.external_id or f"{self.external_id}/{place}"
+            for place, detail in enumerate(self.details, 1)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final, cast
+from typing import BinaryIO, Final, cast
 
 from lxml import etree
 
 from kvit.kernel.errors import StatementUnreadable
 from kvit.kernel.statements.source import Source
+
+LONGEST_ELEMENT: Final = 32 << 20
+"""Bytes from one element that is read to the next."""
 
 _XML: Final = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<")
 _DOCTYPE: Final = re.compile(
@@ -34,11 +37,12 @@ def root_of(head: bytes) -> str:
 def elements(source: Source, names: Sequence[str]) -> Iterator[etree._Element]:
     """Yield each element of these local names when its end tag has been read, and free it afterwards.
 
-    Raises StatementUnreadable for XML that is damaged or has a DOCTYPE.
+    Raises StatementUnreadable for XML that is damaged, has a DOCTYPE or goes on without such an element.
     """
     require_no_doctype(source)
+    file = _Watched(source)
     events = etree.iterparse(
-        source.open(),
+        cast("BinaryIO", file),
         events=("end",),
         tag=tuple(f"{{*}}{name}" for name in names),
         resolve_entities=False,
@@ -54,6 +58,7 @@ def elements(source: Source, names: Sequence[str]) -> Iterator[etree._Element]:
         for _, element in events:
             if read_before is None and element.getroottree().docinfo.internalDTD is not None:
                 raise refused_doctype(source)
+            file.read_since = 0
             yield element
             element.clear()
             # The parser may still hold on to the current element, so it is taken out one step later.
@@ -61,6 +66,23 @@ def elements(source: Source, names: Sequence[str]) -> Iterator[etree._Element]:
             read_before = element
     except etree.XMLSyntaxError as error:
         raise damaged(source, error.msg, error.lineno) from None
+
+
+class _Watched:
+    """The file while the parser reads it, which keeps what stands between two elements in memory."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._stream = source.open()
+        self.read_since = 0
+        """How many bytes were read since the last element."""
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(size)
+        self.read_since += len(block)
+        if self.read_since > LONGEST_ELEMENT:
+            raise damaged(self._source, "there is no end to an element", None)
+        return block
 
 
 def require_no_doctype(source: Source) -> None:
