@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,11 @@ def own_account(
             return _make(organization, written, currency, name, actor)
         _complete(found, written, actor)
         return found
+
+
+def same_account(number: str, rows: Sequence[BankAccount]) -> BankAccount | None:
+    """Return which of these accounts, all in one currency, `own_account` takes a number for, or none."""
+    return _same_account(_Number.of(number), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class _Number:
         return self.fullness > other.fullness
 
 
-def _same_account(written: _Number, rows: list[BankAccount]) -> BankAccount | None:
+def _same_account(written: _Number, rows: Sequence[BankAccount]) -> BankAccount | None:
     """The row with this number, else the only one that it may be and that may be nothing else."""
     numbers = [(_Number.of(row.number), row) for row in rows]
     same = [row for number, row in numbers if number.is_same_as(written)]

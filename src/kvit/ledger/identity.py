@@ -2,7 +2,7 @@
 
 Nothing here writes. A booked movement takes over its pending one only where neither could be meant otherwise;
 another source's movement is the same one only where the bank's own id says so; anything less is a possible
-duplicate for a person. Two equal movements of one source are always two.
+duplicate for a person. Two equal movements that one source tells at once are always two.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import batched
 from typing import Final, NamedTuple
 
 from django.db import connection
@@ -23,6 +24,24 @@ from kvit.ledger.movements import Movement
 BOOKED_WITHIN: Final = timedelta(days=5)
 """How far the day of a booked movement may lie from the day of its pending one, inclusive."""
 _AT_ONCE: Final = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teller:
+    """Who tells movements of an account."""
+
+    account: BankAccount
+    source: str
+    former_sources: Sequence[str] = ()
+    """What the source was called before: an id told under one of these names is the same movement."""
+    told: set[int] | None = None
+    """For a source that retells whole days, as statement files do: the rows it has told so far, which are
+    added to. A row of such a day that it does not tell again may be what it tells by another id now."""
+
+    def remember(self, row_ids: Iterable[int]) -> None:
+        """Note rows that are told now."""
+        if self.told is not None:
+            self.told.update(row_ids)
 
 
 class Waiting(NamedTuple):
@@ -113,24 +132,32 @@ def told_elsewhere(
     Only the same account counts: a transfer between two own accounts may have one id on both.
     """
     ids = [movement.external_id for movement in arrived if movement.is_bank_id]
+    return _rows_by_id(account, others, ids, " AND known.is_bank_id")
+
+
+def told_formerly(
+    account: BankAccount, former_sources: Sequence[str], arrived: Iterable[Movement]
+) -> dict[str, int]:
+    """Return external id -> row of the account's movements that a source told when it had another name."""
+    return _rows_by_id(account, former_sources, [movement.external_id for movement in arrived])
+
+
+def _rows_by_id(
+    account: BankAccount, sources: Sequence[str], ids: Sequence[str], condition: str = ""
+) -> dict[str, int]:
     found: dict[str, int] = {}
     with connection.cursor() as cursor:
-        for start in range(0, len(ids), _AT_ONCE):
+        for some in batched(ids, _AT_ONCE):
             cursor.execute(
                 probe(
                     "ledger_moneytransaction",
                     ("external_id", "id"),
                     "known.organization_id = %s AND known.source = second.value"
-                    " AND known.external_id = first.value AND known.account_id = %s AND known.is_bank_id",
+                    f" AND known.external_id = first.value AND known.account_id = %s{condition}",
                     "text",
                     "text",
                 ),
-                [
-                    several(ids[start : start + _AT_ONCE]),
-                    several(others),
-                    account.organization_id,
-                    account.pk,
-                ],
+                [several(some), several(sources), account.organization_id, account.pk],
             )
             for external_id, row_id in cursor.fetchall():
                 found[external_id] = min(row_id, found.get(external_id, row_id))
@@ -144,89 +171,128 @@ class Arrived(NamedTuple):
     movement: Movement
 
 
-class _Older(NamedTuple):
+class Older(NamedTuple):
+    """A stored movement that another one may be."""
+
     id: int
+    source: str
     is_bank_id: bool
     variable_symbol: str
 
 
-def suspects(account: BankAccount, source: str, arrived: Sequence[Arrived]) -> list[tuple[int, int]]:
-    """Pair rows of this source with other sources' rows of equal account, day and amount: (row, older row).
+class Suspect(NamedTuple):
+    """A row that may be the same movement as an older one."""
 
-    Each older row is in one pair at most; equal variable symbols are paired first.
+    row_id: int
+    older: Older
+    reason: PossibleDuplicate.Reason
+
+
+type Money = tuple[int, str, date]
+"""Amount in hundredths, currency and day of a movement."""
+
+
+def suspects(teller: Teller, arrived: Sequence[Arrived]) -> list[Suspect]:
+    """Pair rows of this source with older rows of equal account, day and amount, which they may be.
+
+    These are other sources' rows; of a source that retells whole days also its own that it does not retell.
     """
-    older = _older(account, source, {str(row.movement.booked_on) for row in arrived})
-    pairs: list[tuple[int, int]] = []
+    if not arrived:
+        return []
+    if teller.told is None and not other_sources(teller.account.organization_id, teller.source):
+        return []
+    return paired(teller, arrived, older_rows(teller, {str(row.movement.booked_on) for row in arrived}))
+
+
+def paired(teller: Teller, arrived: Sequence[Arrived], older: Mapping[Money, list[Older]]) -> list[Suspect]:
+    """Pair each row with one older row of equal day and amount, and each older row with one.
+
+    Equal variable symbols are paired first. Takes what it pairs out of `older`.
+    """
+    found: list[Suspect] = []
     left = list(arrived)
     for fits in (_same_symbol, _not_proven_different):
         unpaired = []
         for row in left:
-            candidates = older.get(_key(row.movement), [])
+            candidates = older.get(money_of(row.movement), [])
             match = next((other for other in candidates if fits(row.movement, other)), None)
             if match is None:
                 unpaired.append(row)
             else:
                 candidates.remove(match)
-                pairs.append((row.id, match.id))
+                found.append(Suspect(row.id, match, _reason(teller, match)))
         left = unpaired
-    return pairs
+    return found
 
 
-type _Key = tuple[int, str, date]
-
-
-def _key(movement: Movement) -> _Key:
+def money_of(movement: Movement) -> Money:
+    """What two movements must have in common to be one."""
     return movement.amount_minor, movement.currency, movement.booked_on
 
 
-def _older(account: BankAccount, source: str, days: Collection[str]) -> dict[_Key, list[_Older]]:
-    """Other sources' rows of these days that this source has not told yet, as far as anybody knows."""
+def older_rows(teller: Teller, days: Collection[str]) -> dict[Money, list[Older]]:
+    """Return the account's rows of these days that this source has not told, as far as anybody knows."""
+    account, told = teller.account, teller.told or ()
     with connection.cursor() as cursor:
         cursor.execute(
             probe(
                 "ledger_moneytransaction",
-                ("id", "is_bank_id", "variable_symbol", "amount_minor", "currency", "booked_on"),
+                ("id", "source", "is_bank_id", "variable_symbol", "amount_minor", "currency", "booked_on"),
                 "known.organization_id = %s AND known.booked_on = first.value"
-                " AND known.account_id = %s AND known.source <> %s AND known.status <> 'withdrawn'",
+                " AND known.account_id = %s AND known.status <> 'withdrawn'",
                 "date",
             ),
-            [several(days), account.organization_id, account.pk, source],
+            [several(days), account.organization_id, account.pk],
         )
-        rows = sorted(cursor.fetchall())
-    known = _known_to(account, source, [row[0] for row in rows])
-    older: dict[_Key, list[_Older]] = defaultdict(list)
-    for number, is_bank_id, symbol, *key in rows:
+        rows = sorted(
+            row
+            for row in cursor.fetchall()
+            if row[0] not in told and (row[1] != teller.source or teller.told is not None)
+        )
+    known = _known_to(teller, [row[0] for row in rows])
+    older: dict[Money, list[Older]] = defaultdict(list)
+    for number, source, is_bank_id, symbol, *money in rows:
         if number not in known:
-            older[key[0], key[1], key[2]].append(_Older(number, bool(is_bank_id), symbol))
+            older[money[0], money[1], money[2]].append(Older(number, source, bool(is_bank_id), symbol))
     return older
 
 
-def _known_to(account: BankAccount, source: str, ids: Sequence[int]) -> set[int]:
-    """Of these rows, those that this source told under an alias or that were compared with one of its own."""
+def _known_to(teller: Teller, ids: Sequence[int]) -> set[int]:
+    """Of these rows, those that this source told under an alias or that were compared with one of its own.
+
+    Of a source that retells whole days, only what it has told again by now counts.
+    """
     known: set[int] = set()
-    for start in range(0, len(ids), 400):
-        some = ids[start : start + 400]
-        known.update(
-            TransactionAlias.objects.filter(
-                organization=account.organization_id, source=source, transaction__in=some
-            ).values_list("transaction_id", flat=True)
-        )
+    for some in batched(ids, 400):
+        if teller.told is None:
+            known.update(
+                TransactionAlias.objects.filter(
+                    organization=teller.account.organization_id, source=teller.source, transaction__in=some
+                ).values_list("transaction_id", flat=True)
+            )
         compared = PossibleDuplicate.objects.filter(
-            Q(transaction__in=some, candidate__source=source)
-            | Q(candidate__in=some, transaction__source=source)
+            Q(transaction__in=some, candidate__source=teller.source)
+            | Q(candidate__in=some, transaction__source=teller.source)
         )
         for pair in compared.values_list("transaction_id", "candidate_id"):
-            known.update(pair)
+            if teller.told is None or not teller.told.isdisjoint(pair):
+                known.update(pair)
     return known
 
 
-def _same_symbol(movement: Movement, row: _Older) -> bool:
+def _reason(teller: Teller, older: Older) -> PossibleDuplicate.Reason:
+    if older.source == teller.source:
+        return PossibleDuplicate.Reason.TOLD_AGAIN
+    return PossibleDuplicate.Reason.OTHER_SOURCE
+
+
+def _same_symbol(movement: Movement, row: Older) -> bool:
     return _not_proven_different(movement, row) and _digits(movement.variable_symbol) == _digits(
         row.variable_symbol
     )
 
 
-def _not_proven_different(movement: Movement, row: _Older) -> bool:
+def _not_proven_different(movement: Movement, row: Older) -> bool:
     """Two ids of the bank that differ are two movements; equal ones were recognised before."""
     return not (movement.is_bank_id and row.is_bank_id)
 

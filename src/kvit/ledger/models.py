@@ -223,6 +223,7 @@ class PossibleDuplicate(models.Model):
     class Reason(models.TextChoices):
         PENDING = "pending", _("a pending movement that may have been booked under another id")
         OTHER_SOURCE = "other_source", _("the same account, day and amount from another source")
+        TOLD_AGAIN = "told_again", _("the same account, day and amount in another export of the same source")
 
     class Verdict(models.TextChoices):
         SAME = "same", _("one movement")
@@ -263,6 +264,58 @@ class PossibleDuplicate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction} = {self.candidate}?"
+
+
+class BankStatement(models.Model):
+    """A statement that a bank drew up for an account, as one source told it."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="bank_statements")
+    account = models.ForeignKey(BankAccount, models.PROTECT, related_name="statements")
+    source = models.CharField(max_length=255)
+    number = models.CharField(max_length=64, blank=True)
+    """The bank's sequence number, as the source writes it."""
+    from_date = models.DateField(null=True)
+    to_date = models.DateField(null=True)
+    """Both days inclusive."""
+    opening_minor = models.BigIntegerField(null=True)
+    closing_minor = models.BigIntegerField(null=True)
+    entries = models.PositiveIntegerField(default=0)
+    """How many movements it holds."""
+    file_name = models.CharField(max_length=255, blank=True)
+    fingerprint = models.CharField(max_length=32)
+    """What it says, digested: the same statement in two files is one row."""
+    run_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "account_id",
+        "source",
+        "number",
+        "from_date",
+        "to_date",
+        "opening_minor",
+        "closing_minor",
+        "entries",
+    )
+
+    class Meta:
+        ordering = ["-to_date", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "account", "source", "fingerprint"], name="ledger_bankstatement_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.number or self.to_date}"
+
+    @property
+    def opening_balance(self) -> Money | None:
+        return None if self.opening_minor is None else Money(self.opening_minor, self.account.currency)
+
+    @property
+    def closing_balance(self) -> Money | None:
+        return None if self.closing_minor is None else Money(self.closing_minor, self.account.currency)
 
 
 class TransactionConflict(models.Model):

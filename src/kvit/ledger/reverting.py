@@ -16,7 +16,13 @@ from kvit.audit.models import AuditEntry
 from kvit.audit.recording import Actor, Change, deleted, record
 from kvit.kernel.errors import Refused, Stale
 from kvit.ledger import bulk
-from kvit.ledger.models import BankAccount, MoneyTransaction, TransactionAlias, TransactionConflict
+from kvit.ledger.models import (
+    BankAccount,
+    BankStatement,
+    MoneyTransaction,
+    TransactionAlias,
+    TransactionConflict,
+)
 from kvit.ledger.movements import fingerprint_of_row
 from kvit.users.models import Organization
 
@@ -39,9 +45,10 @@ class Reverted:
 def revert(organization: Organization, run_id: int, *, actor: Actor) -> Reverted:
     """Withdraw every movement that the run brought, and give those it changed their former values back.
 
-    What it said against booked movements, and other ids it learned, are forgotten with it. A source that
-    tells a withdrawn movement again brings it back. Raises Refused, saying how many, where movements pay
-    invoices or were changed after the run or nothing is left of it, and Stale where it is reverted already.
+    What it said against booked movements, other ids it learned and the statements it received are forgotten
+    with it. A source that tells a withdrawn movement again brings it back. Raises Refused, saying how many,
+    where movements pay invoices or were changed after the run or nothing is left of it, and Stale where it is
+    reverted already.
     """
     with transaction.atomic():
         list(BankAccount.objects.select_for_update().filter(organization=organization).order_by("id"))
@@ -49,7 +56,7 @@ def revert(organization: Organization, run_id: int, *, actor: Actor) -> Reverted
         work.require_not_reverted()
         work.lock()
         work.require_unused()
-        forgotten = _forget_conflicts(work, actor) + _forget_aliases(work)
+        forgotten = _forget_conflicts(work, actor) + _forget_aliases(work) + _forget_statements(work, actor)
         reverted = Reverted(
             withdrawn=work.write(work.brought, actor), restored=work.write(work.altered, actor)
         )
@@ -218,6 +225,12 @@ def _forget_conflicts(work: _Work, actor: Actor) -> int:
 def _forget_aliases(work: _Work) -> int:
     learned = TransactionAlias.objects.filter(organization=work.organization, run_id=work.run_id)
     return learned.delete()[0]
+
+
+def _forget_statements(work: _Work, actor: Actor) -> int:
+    received = BankStatement.objects.filter(organization=work.organization, run_id=work.run_id)
+    record(work.organization, actor, [deleted(row, reason=work.reason) for row in received.order_by("id")])
+    return received.delete()[0]
 
 
 def _is_settling(values: Mapping[str, Any] | None) -> bool:
