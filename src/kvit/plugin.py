@@ -43,6 +43,7 @@ from kvit.kernel.errors import (
 __all__ = [
     "API_VERSION",
     "Account",
+    "AccountStatement",
     "AuthExpired",
     "Bearer",
     "Checkpoint",
@@ -161,6 +162,35 @@ class Account:
     number: str = ""
     """IBAN where known, else `[prefix-]number/bank code`."""
     balance: Decimal | None = None
+    former_id: str = ""
+    """The `external_id` that an earlier version of the plugin gave this account, where it was another one:
+    movements stored under it keep their ids, so telling them again changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStatement:
+    """A statement that the source drew up for an account; yield it after its movements.
+
+    It is kept, so that people see which statement is missing. A source that yields them tells all it knows
+    of a day at once: until the next Checkpoint, each movement of a statement is told again by the same
+    external id or is told otherwise than before.
+    """
+
+    account_id: str
+    """The `external_id` of its Account."""
+    format: str = ""
+    """The name of the format it came in, such as `camt.053`."""
+    number: str = ""
+    """The bank's sequence number."""
+    from_date: date | None = None
+    to_date: date | None = None
+    """Both days inclusive."""
+    opening_balance: Decimal | None = None
+    closing_balance: Decimal | None = None
+    entries: int = 0
+    """How many movements it holds in the account's currency."""
+    file: str = ""
+    """The name of its file, within an archive where it lay in one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +251,7 @@ class Checkpoint:
     cursor: Mapping[str, Json]
 
 
-type Item = Account | Transaction | Gone | Unreadable | Checkpoint
+type Item = Account | Transaction | AccountStatement | Gone | Unreadable | Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,10 +305,15 @@ class Http(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file a person handed to the connection."""
+    """A file a person handed to the connection, and what they said about it that it does not say itself."""
 
     name: str
     data: bytes
+    account: str = ""
+    """IBAN, or `[prefix-]number/bank code`."""
+    currency: str = ""
+    profile: str = ""
+    """For a CSV file: the name of a profile that comes with Kvit, or a whole profile as TOML."""
 
 
 class Context(Protocol):

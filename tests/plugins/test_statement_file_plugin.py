@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from kvit.kernel.errors import FileIncomplete
 from kvit.plugin import (
     Account,
+    AccountStatement,
     Checkpoint,
     Identity,
     Item,
@@ -105,7 +107,11 @@ def test_a_fio_file_keeps_ids_symbols_and_exact_amounts(http: HttpClient) -> Non
     items = synced(http, handed(statement_json(own, TODAY, TODAY)))
 
     (account,), (read,) = accounts(items), transactions(items)
-    assert (account.external_id, account.number, account.currency) == (f"{own.iban} CZK", own.iban, "CZK")
+    assert (account.external_id, account.number, account.currency) == (
+        f"{own.iban} CZK fio-json",
+        own.iban,
+        "CZK",
+    )
     assert (read.account_id, read.external_id) == (account.external_id, "26000000001")
     assert (read.amount, read.variable_symbol, read.message) == (
         Decimal("-1250.10"),
@@ -137,13 +143,13 @@ def test_two_currencies_in_one_statement_are_two_accounts(http: HttpClient) -> N
     items = synced(http, handed(data))
 
     assert [(one.external_id, one.number, one.currency) for one in accounts(items)] == [
-        (f"{IBAN} CZK", IBAN, "CZK"),
-        (f"{IBAN} EUR", IBAN, "EUR"),
+        (f"{IBAN} CZK camt.053", IBAN, "CZK"),
+        (f"{IBAN} EUR camt.053", IBAN, "EUR"),
     ]
     assert {(one.external_id, one.account_id, one.amount) for one in transactions(items)} == {
-        ("A", f"{IBAN} CZK", Decimal("10.00")),
-        ("C", f"{IBAN} CZK", Decimal("20.00")),
-        ("B", f"{IBAN} EUR", Decimal("-3.50")),
+        ("A", f"{IBAN} CZK camt.053", Decimal("10.00")),
+        ("C", f"{IBAN} CZK camt.053", Decimal("20.00")),
+        ("B", f"{IBAN} EUR camt.053", Decimal("-3.50")),
     }
 
 
@@ -151,15 +157,15 @@ def test_one_number_with_statements_in_two_currencies_is_two_accounts(http: Http
     items = synced(http, handed(camt(ntry("A", "10.00")), camt(ntry("A", "9.00", "EUR"), currency="EUR")))
 
     assert [(one.account_id, one.currency) for one in transactions(items)] == [
-        (f"{IBAN} CZK", "CZK"),
-        (f"{IBAN} EUR", "EUR"),
+        (f"{IBAN} CZK camt.053", "CZK"),
+        (f"{IBAN} EUR camt.053", "EUR"),
     ]
 
 
 def test_a_statement_without_movements_still_names_its_account(http: HttpClient) -> None:
     items = synced(http, handed(camt()))
 
-    assert [one.external_id for one in accounts(items)] == [f"{IBAN} CZK"]
+    assert [one.external_id for one in accounts(items)] == [f"{IBAN} CZK camt.053"]
 
 
 def test_a_currency_is_taken_from_the_movements_where_only_they_say_it(http: HttpClient) -> None:
@@ -178,13 +184,49 @@ def test_a_gpc_file_is_read_with_its_symbols(http: HttpClient) -> None:
 def test_a_file_without_a_currency_asks_the_person_for_it(http: HttpClient) -> None:
     data = gpc(currency="0000")
 
-    with pytest.raises(Misconfigured, match="Set the currency") as raised:
+    with pytest.raises(FileIncomplete, match="does not say the currency") as raised:
         synced(http, handed(data))
     assert raised.value.field == "currency"
+    assert raised.value.needs == {"currency"}
 
-    (account,) = accounts(items := synced(http, handed(data), currency="CZK"))
-    (read,) = transactions(items)
-    assert account.currency == read.currency == "CZK"
+    said = Run(today=TODAY, files=[SourceFile(name="a.gpc", data=data, currency="CZK")])
+    for items in (synced(http, handed(data), currency="CZK"), synced(http, said)):
+        (account,), (read,) = accounts(items), transactions(items)
+        assert account.currency == read.currency == "CZK"
+
+
+def test_a_file_without_an_account_asks_the_person_for_it(http: HttpClient) -> None:
+    data = camt(ntry("A", "10.00"), account="")
+
+    with pytest.raises(FileIncomplete) as raised:
+        synced(http, handed(data))
+    assert raised.value.needs == {"account"}
+
+    (account,) = accounts(
+        synced(http, Run(today=TODAY, files=[SourceFile(name="a.xml", data=data, account=IBAN)]))
+    )
+    assert (account.number, account.external_id) == (IBAN, f"{IBAN} CZK camt.053")
+
+
+def test_two_formats_are_two_sources_of_one_account(http: HttpClient) -> None:
+    own = FioAccount(movements=[Movement(id=26_000_000_001, booked_on=TODAY, amount=Decimal(1))])
+    as_camt = camt(ntry("26000000001", "1.00"), account=f"<IBAN>{own.iban}</IBAN>")
+
+    found = accounts(synced(http, handed(statement_json(own, TODAY, TODAY), as_camt)))
+
+    assert {(one.number, one.former_id) for one in found} == {(own.iban, f"{own.iban} CZK")}
+    assert len({one.external_id for one in found}) == 2
+
+
+def test_a_statement_is_told_after_its_movements(http: HttpClient) -> None:
+    body = statement_json(FioAccount(), TODAY, TODAY)
+
+    items = synced(http, handed(body))
+    (told,) = (item for item in items if isinstance(item, AccountStatement))
+
+    assert items.index(told) == len(items) - 2
+    assert (told.format, told.entries, told.file) == ("fio-json", 0, "file-1")
+    assert told.closing_balance == Decimal("1000.00")
 
 
 def test_a_stated_currency_is_not_overruled_by_the_setting(http: HttpClient) -> None:
@@ -254,3 +296,14 @@ def test_a_refused_file_is_named_after_the_others_were_read(
     assert str(raised.value).startswith(message)
     assert [one.external_id for one in transactions(items)] == ["A", "B"]
     assert items[-1] == Checkpoint({})
+
+
+def test_a_batch_is_told_whole_with_its_payments_in_the_record(http: HttpClient) -> None:
+    single = '<TxDtls><Refs/><AmtDtls><TxAmt><Amt Ccy="CZK">{}</Amt></TxAmt></AmtDtls></TxDtls>'
+    batch = ntry("BATCH", "30.00").split("<NtryDtls>", maxsplit=1)[0]
+    batch += f"<NtryDtls>{single.format('10.00')}{single.format('20.00')}</NtryDtls></Ntry>"
+
+    (read,) = transactions(synced(http, handed(camt(batch))))
+
+    assert (read.external_id, read.amount) == ("BATCH", Decimal("30.00"))
+    assert [detail["minor"] for detail in read.raw["details"]] == [1000, 2000]

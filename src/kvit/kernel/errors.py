@@ -6,6 +6,7 @@
     │   ├── RateLimited             wait until `retry_at`
     │   ├── Temporary               nothing; the next attempt may succeed
     │   ├── Misconfigured           correct the setting named by `field`
+    │   │   └── FileIncomplete      say of the file what `needs` names
     │   ├── RequestBudgetSpent      send the plugin's author the run's log
     │   ├── NotRecorded             sync again instead of replaying
     │   ├── PluginCrashed           send the plugin's author the run's log
@@ -89,6 +90,15 @@ class Misconfigured(PluginError):
         self.field = field
 
 
+class FileIncomplete(Misconfigured):
+    """{file} does not say whose account it is or in which currency. Say it when you import the file."""
+
+    def __init__(self, message: str = "", /, *, needs: frozenset[str], **params: object) -> None:
+        """Take the names of what is missing: `account`, `currency`."""
+        super().__init__(message, field=min(needs), **params)
+        self.needs = needs
+
+
 class RequestBudgetSpent(PluginError):
     """The plugin asked the source more than {limit} times in one sync. Its author can say why."""
 
@@ -126,7 +136,7 @@ class StatementError(KvitError):
 
 
 class UnknownFormat(StatementError):
-    """This is not a statement that Kvit can read. Export it as camt.053, GPC (ABO) or Fio JSON."""
+    """This is not a statement that Kvit can read. Export it as camt.053, GPC (ABO), MT940, OFX or CSV."""
 
 
 class StatementUnreadable(StatementError):

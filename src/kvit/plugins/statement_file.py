@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from kvit.kernel.errors import StatementError
-from kvit.kernel.statements import NO_CURRENCY, Entry, Statement, read
+from kvit.kernel.errors import FileIncomplete, StatementError, StatementUnreadable
+from kvit.kernel.money import Money
+from kvit.kernel.statements import NO_CURRENCY, Detail, Entry, Hints, Problem, Statement, read
 from kvit.kernel.statements import StatementFile as ParsedFile
 from kvit.plugin import (
     Account,
+    AccountStatement,
     Checkpoint,
     Context,
     Identity,
@@ -34,8 +38,8 @@ class StatementFileConfig:
 
 
 class StatementFile(Plugin[StatementFileConfig]):
-    name, title, version, Config = "statement_file", "Statement files", "1.0", StatementFileConfig
-    description = "Upload statements that you exported from your bank: camt.053, GPC (ABO) or Fio JSON."
+    name, title, version, Config = "statement_file", "Statement files", "1.1", StatementFileConfig
+    description = "Upload what your bank exports: camt, GPC (ABO), MT940, OFX, CSV and more."
     accepts_files = True
 
     def check(self) -> Identity:
@@ -51,7 +55,7 @@ class StatementFile(Plugin[StatementFileConfig]):
                 refused.append(error)
                 continue
             for warning in parsed.warnings:
-                ctx.log(f"{file.name}: {_at_line(warning.line)}{warning.message}")
+                ctx.log(f"{file.name}: {_at_line(warning)}{warning.message}")
             yield from self._items(parsed, file)
             yield Checkpoint({})
         if refused:
@@ -59,44 +63,59 @@ class StatementFile(Plugin[StatementFileConfig]):
 
     def _parsed(self, file: SourceFile) -> ParsedFile:
         """Read a file as a whole, so that a refused one leaves nothing behind."""
+        hints = Hints(account=file.account, currency=file.currency, profile=file.profile)
         try:
-            parsed = read(file.data, source=file.name)
+            parsed = read(file.data, source=file.name, hints=hints)
         except StatementError as error:
-            raise Misconfigured("{file}: {reason}", file=file.name, reason=str(error)) from None
-        for statement in parsed.statements:
-            self._require_account_and_currency(statement, file)
+            about = error.field if isinstance(error, StatementUnreadable) else None
+            raise Misconfigured(
+                "{file}: {reason}", field=about, file=file.name, reason=f"{_at_line(error)}{error}"
+            ) from None
+        self._require_accounts_and_currencies(parsed, file)
         return parsed
 
-    def _require_account_and_currency(self, statement: Statement, file: SourceFile) -> None:
-        if not statement.account:
-            raise Misconfigured(
-                "{file} does not say whose account it is. Export it from the bank again.", file=file.name
-            )
-        if not all(self._currencies(statement)):
-            raise Misconfigured(
-                "{file} does not say the currency of the account {account}. "
-                "Set the currency of such files in this connection and upload the file again.",
-                field="currency",
+    def _require_accounts_and_currencies(self, parsed: ParsedFile, file: SourceFile) -> None:
+        """Raise FileIncomplete where somebody must say whose account it is, or in which currency."""
+        missing = set()
+        if not all(statement.account for statement in parsed.statements):
+            missing.add("account")
+        if not all(all(self._currencies(statement, file)) for statement in parsed.statements):
+            missing.add("currency")
+        if missing == {"account"}:
+            raise FileIncomplete(
+                "{file} does not say whose account it is. Say it when you import the file.",
+                needs=frozenset(missing),
                 file=file.name,
-                account=statement.account,
             )
+        if missing == {"currency"}:
+            raise FileIncomplete(
+                "{file} does not say the currency of the account {account}. Say it when you import the file.",
+                needs=frozenset(missing),
+                file=file.name,
+                account=parsed.statements[0].account,
+            )
+        if missing:
+            raise FileIncomplete(needs=frozenset(missing), file=file.name)
 
-    def _currencies(self, statement: Statement) -> Sequence[str]:
+    def _currencies(self, statement: Statement, file: SourceFile) -> Sequence[str]:
         """Return the currencies that a statement moves money in; an unknown one is empty."""
         if not statement.entries:
-            return [statement.currency or self.config.currency]
-        return list(dict.fromkeys(self._currency(statement, entry) for entry in statement.entries))
+            return [self._currency_of_statement(statement, file)]
+        return list(dict.fromkeys(self._currency(statement, entry, file) for entry in statement.entries))
 
-    def _currency(self, statement: Statement, entry: Entry) -> str:
-        if entry.amount.currency != NO_CURRENCY:
-            return entry.amount.currency
+    def _currency(self, statement: Statement, entry: Entry, file: SourceFile) -> str:
+        if entry.currency != NO_CURRENCY:
+            return entry.currency
         else:
-            return statement.currency or self.config.currency
+            return self._currency_of_statement(statement, file)
+
+    def _currency_of_statement(self, statement: Statement, file: SourceFile) -> str:
+        return statement.currency or file.currency or self.config.currency
 
     def _items(self, parsed: ParsedFile, file: SourceFile) -> Iterator[Item]:
         for statement in parsed.statements:
-            for currency in self._currencies(statement):
-                yield from self._one_currency(parsed.format, statement, currency)
+            for currency in self._currencies(statement, file):
+                yield from self._one_currency(statement, currency, file)
         for problem in parsed.errors:
             yield Unreadable(
                 reason=problem.message,
@@ -104,18 +123,35 @@ class StatementFile(Plugin[StatementFileConfig]):
                 raw={"file": file.name, "line": problem.line},
             )
 
-    def _one_currency(self, format_name: str, statement: Statement, currency: str) -> Iterator[Item]:
+    def _one_currency(self, statement: Statement, currency: str, file: SourceFile) -> Iterator[Item]:
         """Yield the part of a statement in one currency, as an account of its own.
 
-        One number may hold several currencies, each with its own statements, so the id names both.
+        One number may hold several currencies, each with its own statements, and two formats give one
+        movement two ids, so the account's id names all three. It did not name the format before version 1.1.
         """
-        account_id = f"{statement.account} {currency}"
+        former_id = f"{statement.account} {currency}"
+        account_id = f"{former_id} {statement.format}"
         yield Account(
-            external_id=account_id, name=statement.account, currency=currency, number=statement.account
+            external_id=account_id,
+            name=statement.account,
+            currency=currency,
+            number=statement.account,
+            former_id=former_id,
         )
-        for entry in statement.entries:
-            if self._currency(statement, entry) == currency:
-                yield _transaction(account_id, currency, entry, format_name)
+        entries = [entry for entry in statement.entries if self._currency(statement, entry, file) == currency]
+        for entry in entries:
+            yield _transaction(account_id, currency, entry, statement.format)
+        yield AccountStatement(
+            account_id=account_id,
+            format=statement.format,
+            number=statement.number,
+            from_date=statement.from_date,
+            to_date=statement.to_date,
+            opening_balance=_balance(statement.opening_balance, currency),
+            closing_balance=_balance(statement.closing_balance, currency),
+            entries=len(entries),
+            file=statement.file or file.name,
+        )
 
 
 def _transaction(account_id: str, currency: str, entry: Entry, format_name: str) -> Transaction:
@@ -132,11 +168,32 @@ def _transaction(account_id: str, currency: str, entry: Entry, format_name: str)
         constant_symbol=entry.constant_symbol,
         specific_symbol=entry.specific_symbol,
         message=entry.message,
+        reference=entry.reference,
         status="pending" if entry.pending else "booked",
         is_bank_id=entry.is_bank_id,
-        raw={"format": format_name, "line": entry.line, "text": entry.raw},
+        raw=_raw(entry, format_name),
     )
 
 
-def _at_line(line: int | None) -> str:
+def _raw(entry: Entry, format_name: str) -> dict[str, Any]:
+    """Return the record as it stands in the file; of a batch also its single payments, as they were read."""
+    raw: dict[str, Any] = {"format": format_name, "line": entry.line, "text": entry.raw}
+    if entry.details:
+        raw["details"] = [_told(detail) for detail in entry.details]
+    return raw
+
+
+def _told(detail: Detail) -> dict[str, Any]:
+    return {name: value for name in detail.__struct_fields__ if (value := getattr(detail, name))}
+
+
+def _balance(balance: Money | None, currency: str) -> Decimal | None:
+    """A balance of this currency; one without a currency is the account's."""
+    if balance is None or balance.currency not in (currency, NO_CURRENCY):
+        return None
+    return balance.amount
+
+
+def _at_line(place: Problem | StatementError) -> str:
+    line = getattr(place, "line", None)
     return "" if line is None else f"line {line}: "

@@ -200,16 +200,76 @@ class RecordedAnswer(models.Model):
         return f"{self.run_id}/{self.pk}"
 
 
-class HandedFile(models.Model):
-    """A file handed to a run, sealed until the run reads it and for those who look later."""
+class StatementImport(models.Model):
+    """Files that a person hands over to be looked at, and confirms or discards as a whole."""
 
-    run = models.ForeignKey(SyncHistory, models.CASCADE, related_name="files")
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waits for a confirmation")
+        CONFIRMED = "confirmed", _("confirmed")
+        DISCARDED = "discarded", _("discarded")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="statement_imports")
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    run = models.OneToOneField(SyncHistory, models.CASCADE, null=True, related_name="statement_import")
+    """The one run that the confirmation queued."""
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=300)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("state", "run_id", "created_by")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["created_at"], name="sync_import_waiting", condition=Q(state="waiting"))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.created_by} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class HandedFile(models.Model):
+    """A file handed to a run or staged for one, sealed until it is read and for those who look later."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="handed_files")
+    run = models.ForeignKey(SyncHistory, models.CASCADE, null=True, related_name="files")
+    statement_import = models.ForeignKey(StatementImport, models.CASCADE, null=True, related_name="files")
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64)
     sealed = models.BinaryField()
+    account = models.CharField(max_length=64, blank=True)
+    """What a person said of a file that does not say it, as in `kvit.plugin.SourceFile`."""
+    currency = models.CharField(max_length=3, blank=True)
+    profile = models.TextField(blank=True)
 
-    SEALED: ClassVar = (SealedColumn("sealed", organization="run__organization"),)
+    SEALED: ClassVar = (SealedColumn("sealed"),)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CsvProfile(models.Model):
+    """A profile of CSV files that a person made: which column says what."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="csv_profiles")
+    name = models.CharField(_("name"), max_length=100)
+    toml = models.TextField()
+    """The profile as `kvit.kernel.statements.csv.profile_to_toml` writes it."""
+    account = models.ForeignKey(BankAccount, models.PROTECT, null=True, related_name="+")
+    """Whose files these are, where they do not say it."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=300)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("name", "toml", "account_id")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="sync_csvprofile_name_once")
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -10,6 +10,7 @@ from django.db import models, transaction
 
 from kvit.audit.recording import SYSTEM, Change, record
 from kvit.ledger.models import RawPayload
+from kvit.sync import imports
 from kvit.sync.models import HandedFile, QuarantinedRecord, RecordedAnswer
 from kvit.users.models import Organization
 
@@ -23,7 +24,9 @@ def purge(now: datetime) -> int:
     """Empty sealed records, answers and files older than KVIT_RAW_DAYS, audited. Return how many.
 
     The rows that name them stay; what waits for a person, the records set aside and not resolved, stays too.
+    Files that nobody confirmed in a week are discarded.
     """
+    imports.discard_old(now)
     before = now - timedelta(days=settings.KVIT.raw_days)
     return sum(_purge(organization, before) for organization in Organization.objects.all())
 
@@ -32,7 +35,7 @@ def _purge(organization: Organization, before: datetime) -> int:
     old = (
         RawPayload.objects.filter(organization=organization, created_at__lt=before),
         RecordedAnswer.objects.filter(run__organization=organization, created_at__lt=before),
-        HandedFile.objects.filter(run__organization=organization, run__created_at__lt=before),
+        HandedFile.objects.filter(organization=organization, run__created_at__lt=before),
         QuarantinedRecord.objects.filter(organization=organization, resolved_at__lt=before),
     )
     return sum(_emptied(rows.exclude(sealed=NOTHING), organization) for rows in old)

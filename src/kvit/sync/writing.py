@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
@@ -15,15 +16,16 @@ from kvit.audit.recording import Actor
 from kvit.kernel.errors import PluginCrashed, RecordError
 from kvit.kernel.money import Money
 from kvit.kernel.sealing import KeyRing
-from kvit.ledger import posting
+from kvit.ledger import posting, statements
 from kvit.ledger.accounts import own_account
 from kvit.ledger.models import BankAccount
 from kvit.ledger.movements import Movement, movement_of
-from kvit.plugin import Account, Checkpoint, Gone, Item, Transaction, Unreadable
+from kvit.plugin import Account, AccountStatement, Checkpoint, Gone, Item, Transaction, Unreadable
 from kvit.sync import quarantine
 from kvit.sync.models import PluginConfiguration, SourceAccount, SyncHistory
 from kvit.sync.queue import Claim
 from kvit.sync.redaction import Redactor
+from kvit.sync.registry import plugin_class
 
 BATCH_RECORDS: Final = 500
 LONGEST_CURSOR_BYTES: Final = 64 * 1024
@@ -36,6 +38,7 @@ class _Batch:
     accounts: dict[str, Account] = field(default_factory=dict)
     movements: dict[str, list[Movement]] = field(default_factory=dict)
     gone: dict[str, list[str]] = field(default_factory=dict)
+    statements: list[AccountStatement] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     records: int = 0
     cursor: Mapping[str, Any] | None = None
@@ -51,6 +54,11 @@ class Writer:
         self.redactor = redactor
         self.connection: PluginConfiguration = held.run.connection
         self.accounts = _known_accounts(self.connection)
+        self.former_ids: dict[str, str] = {}
+        """What accounts were called by earlier versions of the plugin, where it was something else."""
+        self.retells_days = plugin_class(self.connection.plugin).accepts_files
+        self.told: defaultdict[str, set[int]] = defaultdict(set)
+        """The rows of each account that were told since the last checkpoint."""
         self.put_aside: set[str] = set()
         """Digests of the records set aside in this run."""
         self.batch = _Batch()
@@ -64,6 +72,10 @@ class Writer:
                 self._take_transaction(item)
             case Account():
                 batch.accounts[item.external_id] = item
+                if item.former_id:
+                    self.former_ids[item.external_id] = item.former_id
+            case AccountStatement():
+                batch.statements.append(item)
             case Unreadable():
                 batch.records += 1
                 batch.unreadable.append(item)
@@ -72,6 +84,7 @@ class Writer:
             case Checkpoint():
                 batch.cursor = self._storable(item.cursor)
                 self.commit()
+                self.told.clear()
             case _:
                 assert_never(item)
         if batch.records >= BATCH_RECORDS:
@@ -92,7 +105,10 @@ class Writer:
                     movements,
                     actor=self.actor,
                     keys=self.keys,
+                    former_sources=self._former_sources(account_id),
+                    told=self.told[account_id] if self.retells_days else None,
                 )
+            self._keep_statements(batch.statements)
             for account_id, ids in batch.gone.items():
                 if account_id in self.accounts:
                     posting.release(
@@ -126,6 +142,16 @@ class Writer:
 
     def _source(self, account_id: str) -> str:
         return f"{self.connection.plugin}:{account_id}"
+
+    def _former_sources(self, account_id: str) -> Sequence[str]:
+        former = self.former_ids.get(account_id)
+        return () if former is None else (self._source(former),)
+
+    def _keep_statements(self, drawn_up: Sequence[AccountStatement]) -> None:
+        for statement in drawn_up:
+            account = self.accounts.get(statement.account_id)
+            if account is not None:
+                statements.keep(account, self._source(statement.account_id), statement, actor=self.actor)
 
     def _keep_account(self, account: Account) -> BankAccount:
         """Find or make the own account that the source's account is."""
