@@ -90,6 +90,13 @@ def digest(text: str) -> str:
     return found
 
 
+def currency_code(text: str) -> str:
+    """Read three capital letters. Raises ArgumentTypeError."""
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise argparse.ArgumentTypeError("write three capital letters, such as CZK")
+    return text
+
+
 _port: Final = number_from(1, 65535)
 
 
@@ -196,12 +203,48 @@ def _runs(parser: argparse.ArgumentParser) -> None:
 
 def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.add_argument("--preview", action="store_true", help="only print what the files would bring")
+    _statement_hints(parser)
     _organization(parser)
 
 
 def _parse_statement(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        help="a statement, a directory of them, or - for standard input",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each file")
+    _statement_hints(parser)
+
+
+def _convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="a statement, or - for standard input")
+    parser.add_argument("--to", choices=("csv", "ofx", "json", "camt053"), required=True)
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=Path, help="the file to write (default: standard output)"
+    )
+    _statement_hints(parser)
+
+
+def _statement_hints(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        default="",
+        help="how to read a CSV file: a profile's name or its .toml file",
+    )
+    parser.add_argument(
+        "--account", metavar="NUMBER", default="", help="whose account it is, where the file does not say"
+    )
+    parser.add_argument(
+        "--currency",
+        metavar="CODE",
+        type=currency_code,
+        help="its currency, where the file does not say",
+    )
 
 
 def _audit_verify(parser: argparse.ArgumentParser) -> None:
@@ -365,8 +408,8 @@ COMMANDS: Final = (
     Command(
         words="import",
         group="Banks",
-        summary="import statement files: camt.053, GPC (ABO) or Fio JSON",
-        target="kvit.cli.runs:import_files",
+        summary="import statement files: camt, GPC (ABO), MT940, OFX, CSV and others",
+        target="kvit.cli.imports:import_files",
         arguments=_import,
         needs=Needs.KEYS,
     ),
@@ -387,9 +430,17 @@ COMMANDS: Final = (
     Command(
         words="parse-statement",
         group="Money",
-        summary="print what a statement file holds; nothing is stored",
+        summary="print what statement files hold; nothing is stored",
         target="kvit.cli.statements:parse",
         arguments=_parse_statement,
+        needs=Needs.NOTHING,
+    ),
+    Command(
+        words="convert",
+        group="Money",
+        summary="write a statement file in another format: CSV, OFX, JSON or camt.053",
+        target="kvit.cli.converting:convert",
+        arguments=_convert,
         needs=Needs.NOTHING,
     ),
     Command(

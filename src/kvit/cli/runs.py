@@ -1,13 +1,11 @@
-"""`kvit sync`, `kvit import` and `kvit run …`: runs in the foreground, and what is done with them."""
+"""`kvit sync` and `kvit run …`: runs in the foreground, and what is done with them."""
 
 from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 from kvit import tasks
@@ -16,7 +14,6 @@ from kvit.cli.connections import named
 from kvit.cli.organizations import the_only
 from kvit.cli.tables import table
 from kvit.kernel.errors import KvitError, LeaseLost, Refused
-from kvit.plugin import SourceFile
 from kvit.sync import connections, queue, runs, workers
 from kvit.sync.models import SyncHistory
 
@@ -34,19 +31,6 @@ def sync(options: argparse.Namespace) -> int:
     """Fetch what is new on a connection and wait until the attempt ends."""
     connection = named(the_only(options.organization), options.name)
     run = carry_out(connections.request_run(connection, SyncHistory.Trigger.MANUAL, actor=COMMAND))
-    return report(run)
-
-
-def import_files(options: argparse.Namespace) -> int:
-    """Import statement files and wait until that ends."""
-    organization = the_only(options.organization)
-    handed = _read(options.files)
-    connection = connections.statement_connection(organization, actor=COMMAND)
-    run = carry_out(
-        connections.request_run(connection, SyncHistory.Trigger.IMPORT, actor=COMMAND, handed=handed)
-    )
-    for line in run.log:
-        print(line["text"])
     return report(run)
 
 
@@ -122,13 +106,3 @@ def _give_back(run: SyncHistory) -> None:
     if held is not None:
         with suppress(LeaseLost):
             queue.Claim(held).give_back()
-
-
-def _read(paths: Sequence[Path]) -> list[SourceFile]:
-    handed = []
-    for path in paths:
-        try:
-            handed.append(SourceFile(name=path.name, data=path.read_bytes()))
-        except OSError as error:
-            raise Refused("{path} cannot be opened: {reason}.", path=path, reason=error.strerror) from None
-    return handed
