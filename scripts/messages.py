@@ -2,7 +2,8 @@
 
 Texts are English in the code. They come from gettext calls, from templates, from the messages of errors
 (the first text given to a class of the error tree, or its docstring, or the table of files that are no
-statements), from the reasons of matching, and from what plugins say about themselves and their fields.
+statements), from the sentences of the statement readers, from the reasons of matching, and from what plugins
+say about themselves and their fields.
 GNU gettext is not needed.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from scripts.build_catalogs import compile_catalogs
 
 ROOT: Final = Path(__file__).parent.parent
 SOURCE: Final = ROOT / "src" / "kvit"
+STATEMENTS: Final = SOURCE / "kernel" / "statements"
 CATALOGUE: Final = SOURCE / "locale" / "cs" / "LC_MESSAGES" / "django.po"
 
 HEADER: Final = """\
@@ -40,6 +43,7 @@ msgstr ""
 
 """
 
+_SENTENCE: Final = re.compile(r"[A-Z“{].* .*[\w”})]\.", re.DOTALL)
 _SINGULAR: Final = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 _PLURAL: Final = {"ngettext", "ngettext_lazy"}
 _IN_CONTEXT: Final = {"pgettext", "pgettext_lazy"}
@@ -117,7 +121,10 @@ def texts() -> Iterator[Text]:
     errors = set(_error_classes())
     for path in sorted(SOURCE.rglob("*.py")):
         if "migrations" not in path.parts and "cli" not in path.parts:
-            yield from _texts_of_module(ast.parse(path.read_text(encoding="utf-8")), errors)
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            yield from _texts_of_module(tree, errors)
+            if path.is_relative_to(STATEMENTS):
+                yield from _sentences(tree)
     for path in sorted(SOURCE.rglob("*.html")):
         yield from _texts_of_template(path)
 
@@ -188,6 +195,34 @@ def _texts_of_plugin(node: ast.ClassDef) -> Iterator[Text]:
                 text = _text(part)
                 if name in _SAID_BY_PLUGINS and text:
                     yield Text(text)
+
+
+def _sentences(tree: ast.Module) -> Iterator[Text]:
+    """The sentences in the code of a statement reader, which tells problems in them; not its docstrings."""
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if id(node) not in inner and isinstance(node, ast.Constant | ast.JoinedStr):
+            text = _template_of(node) if isinstance(node, ast.JoinedStr) else _text(node)
+            if text and _SENTENCE.fullmatch(text):
+                yield Text(text)
+
+
+def _template_of(node: ast.JoinedStr) -> str:
+    """An f-string as a template: a part is called by its last name, or “value”; the second one gets a 2."""
+    text, seen = "", list[str]()
+    for part in node.values:
+        if not isinstance(part, ast.FormattedValue):
+            text += _text(part) or ""
+            continue
+        match part.value:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                seen.append(name.lstrip("_"))
+            case _:
+                seen.append("value")
+        count = seen.count(seen[-1])
+        text += f"{{{seen[-1]}{count if count > 1 else ''}}}"
+    return text
 
 
 def _expressions(node: ast.expr) -> Iterator[ast.expr]:

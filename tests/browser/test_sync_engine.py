@@ -184,7 +184,9 @@ def test_a_possible_duplicate_is_answered_and_linked_both_ways(
         "buffer": as_file_of_another_bank(account),
     }
     page.locator("input[type=file]").set_input_files(statement)  # type: ignore[arg-type]  # a FilePayload
-    page.locator("main form button.primary").click()
+    page.locator("[data-drop] button.primary").click()
+    expect(page.get_by_text("1 possible duplicate")).to_be_visible()
+    page.locator(".confirm-bar button.primary").click()
     expect_completed(page)
 
     page.goto(f"{served.url}/review/")
@@ -234,7 +236,8 @@ def test_axe_finds_no_serious_fault_in_the_dark(browser: Browser, served: Served
     page.goto(f"{served.url}/import/")
     statement = {"name": "a.gpc", "mimeType": "text/plain", "buffer": as_file_of_another_bank(account)}
     page.locator("input[type=file]").set_input_files(statement)  # type: ignore[arg-type]  # a FilePayload
-    page.locator("main form button.primary").click()
+    page.locator("[data-drop] button.primary").click()
+    page.locator(".confirm-bar button.primary").click()
     expect(page.locator("#live .state.good")).to_be_visible(timeout=ENDED_SOON)
     for path in ("/review/", "/runs/1/", "/runs/2/", "/runs/3/", "/transactions/1/", "/transactions/3/"):
         page.goto(f"{served.url}{path}")

@@ -43,6 +43,7 @@ def pages_of(personas: Personas) -> list[str]:
     run = a_run(connection)
     return [
         *(reverse(name) for name in ("dashboard", "profile", "connections", "import")),
+        *(reverse(name) for name in ("import-profiles", "accounts")),
         reverse("connection-add", args=["fio"]),
         reverse("connection", args=[connection.pk]),
         reverse("connection-settings", args=[connection.pk]),

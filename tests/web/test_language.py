@@ -51,7 +51,7 @@ def test_every_kind_of_text_is_found() -> None:
     assert messages.Text("Draft saved.") in found  # a call of gettext
     assert messages.Text("name", context="of a person") in found
     assert messages.Text("The credentials were refused. Enter them again.") in found  # an error's docstring
-    assert messages.Text("This is a ZIP archive. Unpack it and upload the statement inside.") in found
+    assert messages.Text("This is an Excel workbook. Export the statement as CSV.") in found
     assert messages.Text("same variable symbol") in found  # a reason of matching
     assert messages.Text("Fio asks for 30.") in found  # the help of a plugin's field
     assert messages.Text("Demo bank") in found  # the title of a plugin
@@ -225,6 +225,8 @@ def _pages_of_a_busy_business(personas: Personas) -> list[str]:
     return [
         *(reverse(name) for name in ("dashboard", "profile", "connections", "import", "transactions")),
         *(reverse(name) for name in ("review", "invoices", "invoice-new", "clients", "client-new")),
+        *(reverse(name) for name in ("import-profiles", "accounts")),
+        reverse("account", args=[account.pk]),
         *(f"{reverse('review')}?tab={tab}" for tab in ("matched", "dismissed")),
         *(f"{reverse('invoices')}?tab={tab}" for tab in ("drafts", "open", "overdue", "paid")),
         *(reverse("invoice", args=[invoice.pk]) for invoice in (draft, paid, late)),

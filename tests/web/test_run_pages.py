@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from kvit import tasks
 from kvit.audit.recording import COMMAND, Actor
 from kvit.ledger.models import MoneyTransaction, TransactionAlias
 from kvit.matching.reconcile import reconcile
 from kvit.plugin import Unreadable
 from kvit.sync import quarantine
 from kvit.sync.connections import statement_connection
-from kvit.sync.files import handed_to
 from kvit.sync.models import SyncHistory
 from kvit.sync.redaction import Redactor
 from kvit.users.keys import key_ring
@@ -89,58 +86,11 @@ def test_a_failed_run_says_what_went_wrong_and_what_to_do(client: Client, person
     assert "22\u00a0Nov\u00a02026 11:00" in text
 
 
-GPC_LIKE = b"this is no statement"
-
-
-def test_handed_files_become_one_run(client: Client, personas: Personas) -> None:
-    client.force_login(personas.owner)
-    files = [SimpleUploadedFile("a.xml", b"<a/>"), SimpleUploadedFile("b.gpc", GPC_LIKE)]
-    response = client.post("/import/", {"statements": files})
-    run = SyncHistory.objects.get()
-    assert response.headers["Location"] == f"/runs/{run.pk}/"
-    assert run.trigger == "import"
-    assert [(file.name, file.data) for file in handed_to(run)] == [("a.xml", b"<a/>"), ("b.gpc", GPC_LIKE)]
-    page = client.get(f"/runs/{run.pk}/").text
-    assert "a.xml" in page
-    assert "b.gpc" in page
-
-
-def test_a_second_import_waits_for_the_first(client: Client, personas: Personas) -> None:
-    client.force_login(personas.owner)
-    for status in (302, 200):
-        upload = SimpleUploadedFile("a.xml", b"<a/>")
-        assert client.post("/import/", {"statements": [upload]}).status_code == status
-    assert SyncHistory.objects.count() == 1
-
-
-def test_no_file_is_told_at_the_field(client: Client, personas: Personas) -> None:
-    client.force_login(personas.owner)
-    response = client.post("/import/", {})
-    assert list(response.context["form"].errors) == ["statements"]
-    assert not SyncHistory.objects.exists()
-
-
-def test_too_many_files_are_refused(client: Client, personas: Personas) -> None:
-    client.force_login(personas.owner)
-    files = [SimpleUploadedFile(f"{number}.xml", b"<a/>") for number in range(21)]
-    assert "errorlist" in client.post("/import/", {"statements": files}).text
-    assert not SyncHistory.objects.exists()
-
-
 def test_an_organization_has_one_connection_for_statement_files(personas: Personas) -> None:
     first = statement_connection(personas.organization, actor=COMMAND)
     assert statement_connection(personas.organization, actor=COMMAND) == first
     other = statement_connection(personas.stranger.memberships.get().organization, actor=COMMAND)
     assert other != first
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_run_that_cannot_read_its_file_says_which(client: Client, personas: Personas) -> None:
-    client.force_login(personas.owner)
-    client.post("/import/", {"statements": [SimpleUploadedFile("vypis.gpc", GPC_LIKE)]})
-    run = tasks.run_to_the_end(SyncHistory.objects.get(), patience=timedelta(0))
-    assert run.status == "failed"
-    assert "vypis.gpc: " in client.get(f"/runs/{run.pk}/").text
 
 
 AT = datetime(2026, 11, 23, 9, 30, tzinfo=ZoneInfo("Europe/Prague"))

@@ -21,6 +21,7 @@ _SECTIONS = {
     "transaction": "bank",
     "review": "bank",
     "import": "bank",
+    "account": "bank",
     "client": "clients",
     "connection": "connections",
     "run": "connections",

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING
-from typing import Any, override
+from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 from django.forms.renderers import DjangoTemplates
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kvit.kernel.errors import KvitError, Misconfigured
-from kvit.plugin import Plugin, SourceFile
+from kvit.plugin import Plugin
 from kvit.sync.configuring import ConfigField, config_fields
 from kvit.sync.models import PluginConfiguration
 from kvit.users.models import User
 from kvit.web.words import error_text
-
-MOST_FILES = 20
 
 
 class Renderer(DjangoTemplates):
@@ -73,36 +70,6 @@ class ConnectionForm(forms.Form):
         if field in {item.name for item in self._items}:
             field = f"{_PREFIX}{field}"
         self.add_error(field if field in self.fields else None, error_text(error))
-
-
-class _SeveralFilesInput(forms.ClearableFileInput):
-    allow_multiple_selected = True
-
-
-class _SeveralFilesField(forms.FileField):
-    widget = _SeveralFilesInput
-
-    @override
-    def clean(self, data: Any, initial: Any = None) -> Any:
-        files: Sequence[Any] = data if isinstance(data, list | tuple) else [data]
-        if len(files) > MOST_FILES:
-            raise forms.ValidationError(
-                gettext("Choose at most {count} files at once.").format(count=MOST_FILES)
-            )
-        return [super(_SeveralFilesField, self).clean(file, initial) for file in files or [None]]
-
-
-class ImportForm(forms.Form):
-    statements = _SeveralFilesField(
-        label=_("Statement files"),
-        help_text=_("camt.053, GPC (ABO) or Fio JSON, as your bank exports them. You can choose several."),
-    )
-
-    @property
-    def handed(self) -> list[SourceFile]:
-        """The files as the engine takes them; only after validation."""
-        uploads: list[UploadedFile[Any]] = self.cleaned_data["statements"]
-        return [SourceFile(name=file.name or "file", data=file.read()) for file in uploads]
 
 
 _PREFIX = "setting-"

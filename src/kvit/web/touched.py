@@ -14,12 +14,18 @@ from django.utils.translation import gettext_lazy
 
 from kvit.audit.models import AuditEntry
 from kvit.invoices.models import Invoice, Settlement
-from kvit.ledger.models import BankAccount, MoneyTransaction, PossibleDuplicate, TransactionConflict
+from kvit.ledger.models import (
+    BankAccount,
+    BankStatement,
+    MoneyTransaction,
+    PossibleDuplicate,
+    TransactionConflict,
+)
 from kvit.matching.models import Decision
 from kvit.sync.models import PluginConfiguration
 from kvit.users.scoping import Access
 from kvit.web.differences import Difference, differences
-from kvit.web.words import day_text, money_text
+from kvit.web.words import account_text, day_text, money_text
 from kvit.work.models import PayerAccount
 
 ENTRIES_SHOWN: Final = 50
@@ -27,6 +33,7 @@ ENTRIES_SHOWN: Final = 50
 _KINDS: Final[Mapping[type[models.Model], Any]] = {
     MoneyTransaction: gettext_lazy("Movement"),
     BankAccount: gettext_lazy("Own account"),
+    BankStatement: gettext_lazy("Statement"),
     TransactionConflict: gettext_lazy("Conflict"),
     PossibleDuplicate: gettext_lazy("Possible duplicate"),
     Invoice: gettext_lazy("Invoice"),
@@ -169,6 +176,10 @@ def _name_and_page(row: models.Model | None, entry: AuditEntry) -> tuple[str, st
             return text, reverse("invoice", args=[row.invoice_id])
         case Invoice():
             return row.number or _("draft"), reverse("invoice", args=[row.pk])
+        case BankAccount():
+            return account_text(row), reverse("account", args=[row.pk])
+        case BankStatement():
+            return _statement(row), reverse("account", args=[row.account_id])
         case PayerAccount():
             return row.number, reverse("client", args=[row.client_id])
         case PluginConfiguration():
@@ -185,6 +196,12 @@ def _with_relations(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
     if rows.model in (TransactionConflict, PossibleDuplicate, Decision):
         return rows.select_related("transaction")
     return rows
+
+
+def _statement(row: BankStatement) -> str:
+    days = [day_text(day) for day in (row.from_date, row.to_date) if day is not None]
+    number = _("No. {number}").format(number=row.number) if row.number else ""
+    return " · ".join(part for part in (number, " – ".join(days)) if part)
 
 
 def _movement(row: MoneyTransaction) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from kvit.web import urls_money
+from kvit.web import urls_imports, urls_money
 from kvit.web.views import connection_pages as pages
 from kvit.web.views import connection_wizard as wizard
 from kvit.web.views import connections, dashboard, health, runs, signing
@@ -37,6 +37,6 @@ urlpatterns = [
     path("runs/<int:pk>/cancellation/", runs.cancellation, name="run-cancellation"),
     path("runs/<int:pk>/replay/", runs.replay, name="run-replay"),
     path("runs/<int:pk>/reversal/", runs.reversal, name="run-reversal"),
-    path("import/", runs.import_files, name="import"),
+    *urls_imports.urlpatterns,
     *urls_money.urlpatterns,
 ]

@@ -12,14 +12,21 @@ from typing import Any, Final
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
 from django.utils import timezone, translation
-from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
 from kvit.dashboard.connections import Card, Standing
 from kvit.kernel.errors import Cancelled, KvitError
 from kvit.kernel.matching.explain import WORDS
 from kvit.kernel.money import Money
+from kvit.kernel.references import readable_account
+from kvit.kernel.statements import NO_CURRENCY, Problem
+from kvit.kernel.statements.csv import SHIPPED
+from kvit.ledger.models import BankAccount
+from kvit.ledger.reverting import Reverted
+from kvit.ledger.statements import Gap
 from kvit.sync.models import SyncHistory
 from kvit.sync.registry import catalogue
+from kvit.web.sentences import translated
 
 _LOCALES: Final = {"cs": "cs_CZ", "en": "en_GB"}
 _DAYS: Final = {"cs": "d. M. y", "en": "d MMM y"}
@@ -27,11 +34,14 @@ _MONEY: Final = {"cs": "#,##0.00\u00a0¤", "en": "¤¤\u00a0#,##0.00"}
 _MONTHS: Final = {"cs": "LLLL y", "en": "MMMM y"}
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d{1,14}\.\d\d [A-Z]{3}", re.ASCII)
+_AT_LINE: Final = re.compile(r"line (\d{1,9}): (.*)", re.ASCII | re.DOTALL)
+"""How a plugin logs the place of a problem."""
 _NO_BREAK_SPACE: Final = "\u00a0"
 
 _ADVICE: Final = {
     "AuthExpired": gettext_noop("Enter the credentials again in the connection's settings."),
     "Misconfigured": gettext_noop("Correct the setting, or hand over another file, and sync again."),
+    "FileIncomplete": gettext_noop("Import the file again and say there what it does not say itself."),
     "RateLimited": gettext_noop("Nothing to do: Kvit waits as long as the source asks."),
     "Temporary": gettext_noop("Nothing to do: Kvit tries again by itself."),
     "PluginUnavailable": gettext_noop("Install the plugin again or update it, then sync again."),
@@ -79,7 +89,24 @@ STATES: Final[Mapping[str, State]] = {
     "settled": State(gettext_lazy("pays an invoice"), "check", "good"),
     "undone": State(gettext_lazy("undone"), "undo", "calm"),
     "withdrawn": State(gettext_lazy("withdrawn"), "undo", "calm"),
+    "unconfirmed": State(gettext_lazy("waits for you"), "question", "warn"),
+    "discarded": State(gettext_lazy("thrown away"), "minus", "calm"),
 }
+
+_FORMATS: Final[Mapping[str, str]] = {
+    "gpc": "GPC (ABO)",
+    "mt940": "MT940",
+    "mt942": "MT942",
+    "ofx": "OFX",
+    "ofx1": "OFX 1",
+    "ofx2": "OFX 2",
+    "fio_json": "Fio JSON",
+    "fio_xml": "Fio XML",
+    "csob_xml": "ČSOB XML",
+    "csv": "CSV",
+    "zip": "ZIP",
+}
+"""Formats whose name for people is not their own; the others are called as they are (`camt.053`)."""
 
 
 def error_text(error: KvitError) -> str:
@@ -128,6 +155,68 @@ def source_text(source: str) -> str:
     return f"{gettext(title)} · {account}" if account else gettext(title)
 
 
+def account_text(account: BankAccount) -> str:
+    """Return an own account by its name, or by its number in groups, and its currency."""
+    has_name = account.name not in ("", account.number)
+    return f"{account.name if has_name else readable_account(account.number)} ({account.currency})"
+
+
+def format_text(name: str) -> str:
+    """Return a statement format as people call it: `gpc` as `GPC (ABO)`, `csv:fio` as `CSV · Fio`."""
+    kind, _, profile = name.partition(":")
+    said = _FORMATS.get(kind.replace("-", "_"), kind)
+    if not profile:
+        return said
+    shipped = SHIPPED.get(profile)
+    return f"{said} · {shipped.title or profile if shipped else profile}"
+
+
+def problem_text(problem: Problem) -> str:
+    """Return what is wrong at one place of a file, in the reader's language."""
+    at_line = _AT_LINE.fullmatch(problem.message)
+    if at_line is None:
+        return translated(problem.message)
+    return gettext("line {line}: {text}").format(line=at_line[1], text=translated(at_line[2]))
+
+
+def gap_text(gap: Gap) -> str:
+    """Return what is missing between two statements of an account."""
+    first = gap.from_date or gap.after.to_date or gap.after.from_date
+    last = gap.to_date or gap.before.from_date or gap.before.to_date
+    days = {"first": day_text(first) if first else "", "last": day_text(last) if last else ""}
+    if gap.kind == "number":
+        return _missing_numbers(gap, days)
+    if gap.kind == "balance" and gap.difference is not None:
+        message = gettext("The balances do not continue: {amount} is missing between {first} and {last}.")
+        return message.format(amount=money_text(gap.difference), **days)
+    if first == last:
+        return gettext("No statement covers {first}.").format(**days)
+    return gettext("No statement covers the days from {first} to {last}.").format(**days)
+
+
+def reverted_text(reverted: Reverted) -> str:
+    """Return what was taken back with a run."""
+    withdrawn = ngettext(
+        "{count} movement was taken back.",
+        "{count} movements were taken back.",
+        reverted.withdrawn,
+    ).format(count=reverted.withdrawn)
+    restored = ngettext(
+        "{count} movement has its former values again.",
+        "{count} movements have their former values again.",
+        reverted.restored,
+    ).format(count=reverted.restored)
+    said = [
+        text
+        for count, text in (
+            (reverted.withdrawn, withdrawn),
+            (reverted.restored, restored),
+        )
+        if count
+    ]
+    return " ".join(said) or gettext("What the run had noted was taken back.")
+
+
 def standing_text(card: Card) -> str:
     """Return how a connection stands, with the moment since or until where there is one."""
     if card.at is not None and card.standing == Standing.FAILING:
@@ -156,9 +245,15 @@ def size_text(size_bytes: int) -> str:
 
 
 def money_text(amount: Money) -> str:
-    """Return the amount with its currency and always two decimals."""
+    """Return the amount with its currency and always two decimals; without one where none is known."""
+    if amount.currency == NO_CURRENCY:
+        return format_decimal(amount.amount, "#,##0.00", locale=_locale())
     return format_currency(
-        amount.amount, amount.currency, _MONEY[_language()], locale=_locale(), currency_digits=False
+        amount.amount,
+        amount.currency,
+        _MONEY[_language()],
+        locale=_locale(),
+        currency_digits=False,
     )
 
 
@@ -183,6 +278,19 @@ def moment_text(moment: datetime) -> str:
     """Return the day and the time in the organization's time zone."""
     local = timezone.localtime(moment)
     return f"{day_text(local)} {format_datetime(local, 'H:mm', locale=_locale())}"
+
+
+def _missing_numbers(gap: Gap, days: Mapping[str, str]) -> str:
+    numbers = ", ".join(gap.missing)
+    if gap.from_date is None:
+        return ngettext(
+            "Statement {numbers} is missing.", "Statements {numbers} are missing.", len(gap.missing)
+        ).format(numbers=numbers)
+    return ngettext(
+        "Statement {numbers} is missing, for {first} to {last}.",
+        "Statements {numbers} are missing, for {first} to {last}.",
+        len(gap.missing),
+    ).format(numbers=numbers, **days)
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:

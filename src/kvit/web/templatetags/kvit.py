@@ -14,6 +14,9 @@ from django.utils.safestring import SafeString
 from kvit.dashboard.connections import Card
 from kvit.kernel.money import Money
 from kvit.kernel.references import readable_account
+from kvit.kernel.statements import Problem
+from kvit.ledger.models import BankAccount
+from kvit.ledger.statements import Gap
 from kvit.sync.models import SyncHistory
 from kvit.web import words
 
@@ -30,6 +33,12 @@ def money(value: Money | None) -> str:
 def account(number: str) -> str:
     """`CZ65 0800 0000 1920 0014 5399`"""
     return readable_account(number)
+
+
+@register.filter
+def own_account(value: BankAccount) -> str:
+    """`{{ row.account|own_account }}`: an own account by its name or number, and its currency."""
+    return words.account_text(value)
 
 
 @register.filter
@@ -68,6 +77,24 @@ def actor(value: str) -> str:
 def source(value: str) -> str:
     """`{{ row.source|source }}`: who told a movement, in words."""
     return words.source_text(value)
+
+
+@register.filter
+def format_name(value: str) -> str:
+    """`{{ look.format|format_name }}`: a statement format as people call it."""
+    return words.format_text(value)
+
+
+@register.filter
+def problem(value: Problem) -> str:
+    """`{{ one|problem }}`: what is wrong at one place of a file."""
+    return words.problem_text(value)
+
+
+@register.filter
+def gap(value: Gap) -> str:
+    """`{{ one|gap }}`: what is missing between two statements."""
+    return words.gap_text(value)
 
 
 @register.filter

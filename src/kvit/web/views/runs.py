@@ -1,4 +1,4 @@
-"""One attempt to sync, what is done with it, and the import of statement files that makes one."""
+"""One attempt to sync, and what is done with it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from kvit.audit.models import AuditEntry
 from kvit.invoices.models import Settlement
-from kvit.kernel.errors import Cancelled, KvitError
+from kvit.kernel.errors import Cancelled
 from kvit.ledger.models import MoneyTransaction, TransactionAlias, TransactionConflict
-from kvit.ledger.reverting import Reverted
 from kvit.sync import runs
-from kvit.sync.connections import request_run, statement_connection
 from kvit.sync.models import SyncHistory
 from kvit.web import touched
-from kvit.web.forms import ImportForm
 from kvit.web.requests import Request, refusal_as_message
-from kvit.web.words import error_text, run_advice, run_error_text
+from kvit.web.words import reverted_text, run_advice, run_error_text
 
 ROWS_SHOWN: Final = 50
 MOST_PAYING: Final = 10
@@ -44,7 +40,7 @@ def run(request: Request, pk: int) -> HttpResponse:
         "error": run_error_text(row),
         "advice": run_advice(row),
         "was_cancelled": row.error_kind == Cancelled.__name__,
-        "files": row.files.order_by("id"),
+        "files": row.files.defer("sealed").order_by("id"),
         "tallies": tallies,
         "only": only,
         "touched": page,
@@ -82,40 +78,8 @@ def reversal(request: Request, pk: int) -> HttpResponse:
     row = request.access.get(SyncHistory.objects.select_related("connection", "organization"), pk)
     with refusal_as_message(request):
         reverted = runs.revert(row, actor=request.actor)
-        messages.success(request, _in_words(reverted))
+        messages.success(request, reverted_text(reverted))
     return redirect("run", pk=row.pk)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def import_files(request: Request) -> HttpResponse:
-    """Take statement files and queue the run that reads them."""
-    form = ImportForm()
-    if request.method == "POST":
-        form = ImportForm(request.POST, request.FILES)
-        if form.is_valid():
-            try:
-                connection = statement_connection(request.access.organization, actor=request.actor)
-                queued = request_run(
-                    connection, SyncHistory.Trigger.IMPORT, actor=request.actor, handed=form.handed
-                )
-            except KvitError as error:
-                form.add_error(None, error_text(error))
-            else:
-                return redirect("run", pk=queued.pk)
-    return render(request, "web/import.html", {"form": form})
-
-
-def _in_words(reverted: Reverted) -> str:
-    withdrawn = ngettext(
-        "{count} movement was taken back.", "{count} movements were taken back.", reverted.withdrawn
-    ).format(count=reverted.withdrawn)
-    restored = ngettext(
-        "{count} movement has its former values again.",
-        "{count} movements have their former values again.",
-        reverted.restored,
-    ).format(count=reverted.restored)
-    said = [text for count, text in ((reverted.withdrawn, withdrawn), (reverted.restored, restored)) if count]
-    return " ".join(said) or _("What the run had noted was taken back.")
 
 
 def _set_aside(row: SyncHistory) -> dict[str, Any]:
