@@ -18,7 +18,7 @@ _PROCESSES: Final = str((os.cpu_count() or 1) + 1)
 """One more than there are cores: tests often wait for commands, browsers and banks of their own."""
 _BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
 """In the order of the folders: the files with few but long tests are not left to the end."""
-WITHOUT_DATABASE: Final = ("tests/kernel", "tests/plugins", "tests/banks", "tests/docs")
+WITHOUT_DATABASE: Final = ("tests/kernel", "tests/plugins", "tests/banks", "tests/docs", "tests/peers")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -40,9 +40,8 @@ def test_the_balances_of_the_invented_statement_close_as_kvit_reads_it() -> None
     assert (file.warnings, file.errors) == ((), ())
 
 
+@pytest.mark.soak
 def test_mt_940_adds_the_reversed_credit() -> None:
-    if not (ROOT / ".venv-bench" / "locked").exists():
-        pytest.skip("the peers are not installed: make bench installs them into .venv-bench")
     assert invented_row().theirs == Reading(entries=1, total=Decimal("100.00"))
 
 

@@ -106,7 +106,8 @@ def test_a_real_file_is_read_again_as_equal_entries(sample: Sample) -> None:
     try:
         before = read(data)
     except StatementError:
-        pytest.skip("Kvit refuses the file, as it should where it is no statement")
+        assert not sample.entries  # a manifest that counts entries expects the file to be read
+        return
     for target in WRITERS if before.statements else ():
         assert facts(read(converted(data, target))) == facts(before), target
 
