@@ -22,8 +22,8 @@ _LARGEST_RATIO: Final = 400
 _SMALL_BYTES: Final = 1024 * 1024
 """A file up to this size is no danger, however well it was packed."""
 _BEGINNING: Final = b"PK\x03\x04"
-_EMPTY: Final = b"PK\x05\x06"
 _DIRECTORY_END: Final = b"PK\x05\x06"
+"""An empty archive is nothing else."""
 _LONGEST_END: Final = 22 + 65_535
 """APPNOTE 4.3.16: the end record and the longest comment."""
 _IGNORED: Final = ("__MACOSX/", ".")
@@ -44,7 +44,7 @@ _DAMAGE: Final = (
 
 
 def is_archive(source: Source) -> bool:
-    return source.head.startswith((_BEGINNING, _EMPTY))
+    return source.head.startswith((_BEGINNING, _DIRECTORY_END))
 
 
 def members(source: Source) -> Iterator[Source]:

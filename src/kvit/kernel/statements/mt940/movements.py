@@ -31,7 +31,10 @@ _DAYS: Final = Days()
 _END_OF_MESSAGE = re.compile(
     r"\n-(?:\}[^\n]*|XXX|[^ -~\n]{0,3})[ ]*+(?=\n*+(?:\Z|\{|[0-9A-Z ]{6,40}\n[0-9 ]{0,9}94))"
 )
-"""A hyphen at the end of the text, before the next SWIFT block or the bank's name before the next message."""
+"""A hyphen at the end of the text, before the next SWIFT block or the bank's name before the next message.
+
+ING writes `-XXX` there; other files have up to three characters behind it that are not printable ASCII.
+"""
 _value_on = itemgetter(0)
 _booked_on = itemgetter(1)
 
