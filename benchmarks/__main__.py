@@ -13,7 +13,11 @@ import tempfile
 
 from tests.postgres import running_postgres
 
-_MODULES = {"ingest.sqlite": "benchmarks.ingest", "ingest.postgres": "benchmarks.ingest"}
+_MODULES = {
+    "ingest.sqlite": "benchmarks.ingest",
+    "ingest.postgres": "benchmarks.ingest",
+    "match.kernel": "benchmarks.matching",
+}
 
 
 def main(prefix: str) -> int:
