@@ -7,10 +7,10 @@ STAMP := $(VENV)/.complete
 PORT ?= 8000
 ONLY ?=
 
-.PHONY: help setup run demo test check lint types imports docs fmt messages bench soak lock clean
+.PHONY: help setup run demo test check lint types imports docs fmt messages bench bench-matching soak lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything; the other targets call it first
 
@@ -53,6 +53,9 @@ messages: setup ## collect the texts of code and templates into the catalogues a
 
 bench: setup ## figures beside their peers and limits: make bench ONLY=ingest.sqlite
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+bench-matching: setup ## right and wrong automatic matches, Kvit's and its rivals': ARGS=--write keeps them in the docs
+	@$(BIN)/python -m benchmarks.matching_table $(ARGS)
 
 soak: setup ## what is too slow for the suite
 	@$(BIN)/python -m scripts.run_tests -m soak $(ARGS)

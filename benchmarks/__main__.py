@@ -17,6 +17,7 @@ _MODULES = {
     "ingest.sqlite": "benchmarks.ingest",
     "ingest.postgres": "benchmarks.ingest",
     "parse": "benchmarks.parse",
+    "match.kernel": "benchmarks.matching",
 }
 
 

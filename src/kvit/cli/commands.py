@@ -247,6 +247,15 @@ def _statement_hints(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _match_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        type=Path,
+        help="holds customers, accounts, invoices and transactions, as .jsonl",
+    )
+
+
 def _audit_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head", type=digest, metavar="DIGEST", help="a head kept elsewhere; the chain must still hold it"
@@ -426,6 +435,14 @@ COMMANDS: Final = (
         summary="look again which movements pay which invoices",
         target="kvit.cli.matching:match",
         arguments=_only_organization,
+    ),
+    Command(
+        words="match-file",
+        group="Money",
+        summary="print what would pay what in files; nothing is stored",
+        target="kvit.cli.match_file:match_file",
+        arguments=_match_file,
+        needs=Needs.NOTHING,
     ),
     Command(
         words="parse-statement",

@@ -19,7 +19,7 @@ _DIGITS = re.compile(r"\d+")
 def symbol_key(symbol: str) -> str:
     """Return the symbol's digits without leading zeros; empty where it names nothing."""
     digits = symbol.strip()
-    return digits.lstrip("0") if _DIGITS.fullmatch(digits) else ""
+    return digits.lstrip("0") if digits.isdecimal() else ""
 
 
 def symbol_of_number(number: str) -> str:
@@ -43,6 +43,8 @@ def account_key(account: str) -> str:
 
     A domestic number `[prefix-]number/bank` becomes its Czech IBAN (ISO 13616, ČNB decree 169/2011).
     """
+    if account.isalnum():
+        return account.upper()
     compact = re.sub(r"\s", "", account).upper()
     domestic = _CZECH_ACCOUNT.fullmatch(compact)
     if domestic is None or _IBAN.fullmatch(compact):

@@ -1,118 +1,346 @@
-"""The decision about one payment: a conjunction of equalities and uniqueness, never a score.
+"""The decision about one payment: a conjunction of equalities, uniqueness and vetoes, never a score.
 
-Tier A1: the variable symbol names exactly one open invoice, in the same currency and of the same amount, and
-the payer's account is not known for other clients only. Adding data can take an automatic match away, but
-never make a wrong one.
+Adding data can take an automatic match away, but never make a wrong one. The first condition that fails is
+the reason the payment waits. Money that leaves settles credit notes by the same tiers.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
+from kvit.kernel.matching.evidence import Evidence
+from kvit.kernel.matching.extract import folded
 from kvit.kernel.matching.index import Index
-from kvit.kernel.matching.values import Candidate, Invoice, Payment, Port, Reason, Settle, Verdict
+from kvit.kernel.matching.near import is_near
+from kvit.kernel.matching.subsets import adds_up
+from kvit.kernel.matching.suggest import candidates
+from kvit.kernel.matching.values import (
+    Candidate,
+    Check,
+    Invoice,
+    Line,
+    Payment,
+    Port,
+    Provenance,
+    Reason,
+    Tier,
+    Verdict,
+    Veto,
+    written,
+)
+from kvit.kernel.references import account_key, symbol_key
 
-MOST_CANDIDATES: Final = 3
+LARGEST_ROUNDING_MINOR: Final = 100
+"""A difference up to this is rounding, which a person confirms; but the client may pay that much too much."""
+EARLIEST: Final = timedelta(days=14)
+"""How long before its document is issued a payment may be booked, inclusive."""
+VETOES: Final = {
+    "payer.other_client": Veto.V1,
+    "amount.common": Veto.V2,
+    "reference.disagree": Veto.V3,
+    "reference.near": Veto.V4,
+    "reference.of_payer": Veto.V5,
+    "payment.returned": Veto.V6,
+    "reference.ambiguous": Veto.V7,
+    "amount.second_reading": Veto.V8,
+}
+"""The reason that each veto gives."""
+_ACQUIRERS: Final = re.compile(
+    r"GOPAY|COMGATE|STRIPE|ADYEN|SUMUP|PAYU|GP WEBPAY|GLOBAL PAYMENTS|PAYPAL|WORLDLINE"
+)
+_ALL_HOLD: Final = tuple(Check(veto, ok=True) for veto in Veto)
+_NOT_YET: Final = timedelta(0)
+
+type _Fault = Reason | None
 
 
 def decide(payment: Payment, index: Index) -> Verdict:
     """Conclude what the payment pays. Pure: the same payment and index give the same verdict."""
-    named = index.with_symbol(payment.variable_symbol)
-    still_open = [invoice for invoice in named if invoice.open]
-    fault = _first_fault(payment, index, named, still_open)
-    if fault is None:
-        return _settled_by_symbol(payment, still_open[0])
+    if payment.is_pending:
+        return Verdict(port=Port.NONE, because=(Reason("payment.pending"),))
+    if index.own_accounts and account_key(payment.counterparty_account) in index.own_accounts:
+        return Verdict(port=Port.TRANSFER, because=(Reason("payer.own_account"),))
+    evidence = Evidence(payment, index)
+    result = _automatic(evidence)
+    if isinstance(result, Reason):
+        return _waiting(evidence, result, candidates(evidence))
+    if result.tier not in index.enabled:
+        off = Reason("tier.off", {"tier": str(result.tier)})
+        return _waiting(evidence, off, (Candidate(result.settle, for_=result.because),))
+    return result
+
+
+def _waiting(evidence: Evidence, fault: Reason, found: tuple[Candidate, ...]) -> Verdict:
+    veto = VETOES.get(fault.code)
     return Verdict(
-        port=_port_of(fault),
+        port=_port(fault, evidence, bool(found)),
         because=(fault,),
-        candidates=_candidates(payment, index, still_open),
+        candidates=found,
+        checked=() if veto is None else (Check(veto, ok=False),),
     )
 
 
-def _first_fault(
-    payment: Payment, index: Index, named: list[Invoice], still_open: list[Invoice]
-) -> Reason | None:
-    """The first condition of A1 that does not hold, or None where all of them do."""
-    if payment.is_pending:
-        return Reason("payment.pending")
+def _port(fault: Reason, evidence: Evidence, has_candidates: bool) -> Port:
+    if fault.code == "document.settled":
+        return Port.DUPLICATE
+    if _is_from_acquirer(evidence):
+        return Port.PAYOUT
+    return Port.SUGGEST if has_candidates or fault.code == "refund.of_invoice" else Port.NONE
+
+
+def _is_from_acquirer(evidence: Evidence) -> bool:
+    """Whether the money is the net sum of a gateway; one that names a document is a buyer's."""
+    payment = evidence.payment
+    return (
+        payment.minor > 0
+        and not evidence.named
+        and _ACQUIRERS.search(folded(payment.counterparty_name)) is not None
+    )
+
+
+def _automatic(evidence: Evidence) -> Verdict | Reason:
+    """Return an automatic verdict, or the first condition that does not hold."""
+    fault = _fault_of_payment(evidence)
+    if fault is not None:
+        return fault
+    named = evidence.named
+    if not named:
+        return _nothing_named(evidence)
+    if evidence.ambiguous:
+        return Reason("reference.ambiguous", {"symbol": evidence.ambiguous, "count": len(named)})
+    if len(named) > 1:
+        return _several(evidence, named)
+    return _one(evidence, named[0])
+
+
+def _fault_of_payment(evidence: Evidence) -> _Fault:
+    """What no reference can outweigh; vetoes V5 and V6 are among it."""
+    payment = evidence.payment
+    if not payment.minor:
+        return Reason("payment.empty")
     if payment.is_possible_duplicate:
         return Reason("payment.possible_duplicate")
-    if not payment.variable_symbol.strip("0 "):
-        return Reason("symbol.none")
-    if not named:
-        return Reason("symbol.unknown", {"symbol": payment.variable_symbol})
-    if not still_open:
-        return Reason("symbol.settled", {"symbol": payment.variable_symbol, "invoice": named[-1].number})
-    if len(still_open) > 1:
-        return Reason("symbol.ambiguous", {"symbol": payment.variable_symbol, "count": len(still_open)})
-    return _fault_of_pair(payment, still_open[0], index)
-
-
-def _fault_of_pair(payment: Payment, invoice: Invoice, index: Index) -> Reason | None:
-    if invoice.open.currency != payment.amount.currency:
-        return Reason("currency.differs", {"paid": str(payment.amount), "open": str(invoice.open)})
-    if invoice.open != payment.amount:
-        return Reason("amount.differs", {"paid": str(payment.amount), "open": str(invoice.open)})
-    clients = index.clients_of(payment.counterparty_account)
-    if clients and invoice.client_id not in clients:
-        return Reason("payer.other_client", {"account": payment.counterparty_account})
-    if index.is_rejected(payment.id, invoice.id):
-        return Reason("pair.rejected", {"invoice": invoice.number})
+    if payment.is_rest:
+        return Reason("payment.rest")
+    if payment.is_returned:
+        return Reason("payment.returned")
+    if evidence.payer_symbol and not _is_named_beside_payer(evidence):
+        return Reason("reference.of_payer", {"symbol": evidence.payer_symbol})
     return None
 
 
-def _settled_by_symbol(payment: Payment, invoice: Invoice) -> Verdict:
+def _is_named_beside_payer(evidence: Evidence) -> bool:
+    """Whether a payer that always writes one symbol names its own documents by something else."""
+    clients = evidence.index.always_writing(symbol_key(evidence.payer_symbol))
+    return bool(evidence.named) and all(
+        evidence.reference(invoice) != evidence.payer_symbol and invoice.client_id in clients
+        for invoice in evidence.named
+    )
+
+
+def _nothing_named(evidence: Evidence) -> Reason:
+    if evidence.payment.minor < 0:
+        return Reason("payment.outgoing")
+    if evidence.symbols:
+        return Reason("symbol.unknown", {"symbol": evidence.symbols[0]})
+    return Reason("symbol.none")
+
+
+def _one(evidence: Evidence, invoice: Invoice) -> Verdict | Reason:
+    """Tiers A1, A2, A4 and A5: everything that the payment names is one document."""
+    owed_minor = evidence.index.owed(invoice.id)
+    fault = (
+        _fault_of_document(evidence, invoice, owed_minor)
+        or _fault_of_reference(evidence, invoice)
+        or _fault_of_payer(evidence, invoice.client_id)
+        or _fault_of_time(evidence, invoice, owed_minor)
+    )
+    if fault is not None:
+        return fault
+    if owed_minor == evidence.minor:
+        return _whole(evidence, invoice)
+    return _other_amount(evidence, invoice, owed_minor)
+
+
+def _fault_of_document(evidence: Evidence, invoice: Invoice, owed_minor: int) -> _Fault:
+    payment = evidence.payment
+    if invoice.is_credit_note is not (payment.minor < 0):
+        return _fault_of_direction(evidence, invoice, owed_minor)
+    if owed_minor and invoice.currency == payment.currency:
+        if (payment.id, invoice.id) in evidence.index.rejected:
+            return Reason("pair.rejected", {"invoice": invoice.number})
+        return None
+    if invoice.is_void:
+        return Reason("document.void", _names(evidence, invoice))
+    if not owed_minor:
+        return Reason("document.settled", _names(evidence, invoice))
+    return Reason("currency.differs", _amounts(evidence, invoice, owed_minor))
+
+
+def _fault_of_direction(evidence: Evidence, invoice: Invoice, owed_minor: int) -> Reason:
+    """Money that leaves under the number of a paid invoice may give it back; suppliers write numbers too."""
+    if evidence.payment.minor < 0 and not owed_minor and evidence.is_client(invoice.client_id):
+        return Reason("refund.of_invoice", {"symbol": evidence.reference(invoice), "invoice": invoice.number})
+    return Reason("direction.differs", {"invoice": invoice.number})
+
+
+def _fault_of_reference(evidence: Evidence, invoice: Invoice) -> _Fault:
+    """A number in a text stands alone, or the payer supports it: another one may be what counts."""
+    if not evidence.by_reference and evidence.strange and not evidence.supports(invoice.client_id):
+        return Reason("reference.doubtful", _names(evidence, invoice))
+    return None
+
+
+def _fault_of_payer(evidence: Evidence, client_id: int) -> _Fault:
+    """Veto V1: the payer's account is known for other clients only.
+
+    What only matching itself has learned does not stand against the payer's own name. Money leaves to
+    nobody but the client.
+    """
+    payers = evidence.payers
+    account = evidence.payment.counterparty_account
+    is_confirmed = Provenance.HUMAN in payers.values()
+    if payers and client_id not in payers and (is_confirmed or not evidence.is_named_like(client_id)):
+        return Reason("payer.other_client", {"account": account})
+    if evidence.payment.minor < 0 and not evidence.is_client(client_id):
+        return Reason("payee.unknown", {"account": account})
+    return None
+
+
+def _fault_of_time(evidence: Evidence, invoice: Invoice, owed_minor: int) -> _Fault:
+    """Money that came before its document: shortly, exactly, from the client and for no other debt."""
+    early = invoice.issued_on - evidence.payment.booked_on
+    if early <= _NOT_YET or (
+        early <= EARLIEST
+        and owed_minor == evidence.minor
+        and evidence.supports(invoice.client_id)
+        and evidence.index.owes(invoice.client_id, evidence.at) == 1
+    ):
+        return None
+    return Reason("document.later", {"invoice": invoice.number, "issued": invoice.issued_on.isoformat()})
+
+
+def _whole(evidence: Evidence, invoice: Invoice) -> Verdict | Reason:
+    """Tiers A1 and A2, exactly what is owed.
+
+    Veto V2: where others owe the same, a slip in the reference would hit one of them unseen. Veto V4: the
+    payer looks like one of them as well, whose symbol is a slip away.
+    """
+    amount = written(evidence.minor, invoice.currency)
+    if evidence.has_rivals(invoice.client_id):
+        if not evidence.supports(invoice.client_id):
+            return Reason("amount.common", {"amount": amount, "invoice": invoice.number})
+        if other := _near_debt(evidence, invoice):
+            return Reason("reference.near", {**_names(evidence, invoice), "other": other.number})
+    tier = Tier.A1 if evidence.by_reference else Tier.A2
+    return _settled(evidence, tier, [(invoice, evidence.minor)], Reason("amount.equal", {"amount": amount}))
+
+
+def _near_debt(evidence: Evidence, invoice: Invoice) -> Invoice | None:
+    """Return an equal debt of another client the payer looks like, whose symbol is one slip away."""
+    symbol = symbol_key(invoice.variable_symbol)
+    for client_id in evidence.looks_like_others(invoice.client_id):
+        for other in evidence.exact_debts(client_id):
+            if is_near(symbol, symbol_key(other.variable_symbol)):
+                return other
+    return None
+
+
+def _other_amount(evidence: Evidence, invoice: Invoice, owed_minor: int) -> Verdict | Reason:
+    """Tiers A4 and A5: the payer must be the client, and the amount must not be right for anything else."""
+    difference = evidence.minor - owed_minor
+    amounts = _amounts(evidence, invoice, owed_minor)
+    clients = {invoice.client_id, *evidence.payers}
+    is_client = evidence.is_client(invoice.client_id)
+    if abs(difference) <= LARGEST_ROUNDING_MINOR and (difference < 0 or not is_client):
+        return Reason("amount.rounding", amounts)
+    if not is_client:
+        return Reason("amount.differs", amounts)
+    if any(evidence.index.owes(client_id, evidence.at) for client_id in clients):
+        return Reason("amount.of_another", amounts)
+    if difference < 0:
+        return _settled(evidence, Tier.A4, [(invoice, evidence.minor)], Reason("amount.part", amounts))
+    debts = [evidence.index.owed(each.id) for each in evidence.debts(clients)]
+    if adds_up(debts, evidence.minor):
+        return Reason("amount.of_several", amounts)
+    return _settled(evidence, Tier.A5, [(invoice, owed_minor)], Reason("amount.over", amounts))
+
+
+def _several(evidence: Evidence, named: Sequence[Invoice]) -> Verdict | Reason:
+    """Tier A3: the documents are one client's, all open, and only together what was paid.
+
+    Veto V3: they cannot be meant together. Veto V8: one of them is exactly what was paid.
+    """
+    index, payment = evidence.index, evidence.payment
+    owed = [index.owed(invoice.id) for invoice in named]
+    numbers = {"invoices": ", ".join(invoice.number for invoice in named[:5])}
+    client_id = named[0].client_id
+    if evidence.minor in owed:
+        return Reason("amount.second_reading", {"paid": _paid(evidence), **numbers})
+    if any(
+        invoice.client_id != client_id
+        or invoice.currency != payment.currency
+        or invoice.is_credit_note is not (payment.minor < 0)
+        for invoice in named
+    ):
+        return Reason("reference.disagree", numbers)
+    if not all(owed) or evidence.strange:
+        return Reason("reference.several", numbers)
+    if sum(owed) != evidence.minor:
+        return Reason("amount.of_sum_differs", {"paid": _paid(evidence), **numbers})
+    if any((payment.id, invoice.id) in index.rejected for invoice in named):
+        return Reason("pair.rejected", {"invoice": named[0].number})
+    if any(invoice.issued_on > payment.booked_on for invoice in named):
+        return Reason(
+            "document.later", {"invoice": named[-1].number, "issued": named[-1].issued_on.isoformat()}
+        )
+    fault = _fault_of_payer(evidence, client_id)
+    if fault is not None:
+        return fault
+    pays = list(zip(named, owed, strict=True))
+    return _settled(evidence, Tier.A3, pays, Reason("amount.sum", {"amount": _paid(evidence)}))
+
+
+def _settled(evidence: Evidence, tier: Tier, pays: Sequence[tuple[Invoice, int]], amount: Reason) -> Verdict:
+    client_id = pays[0][0].client_id
     return Verdict(
         port=Port.AUTO,
-        tier="A1",
-        settle=(Settle(invoice.id, payment.amount),),
-        because=(
-            Reason("symbol.names", {"symbol": payment.variable_symbol, "invoice": invoice.number}),
-            Reason("amount.equal", {"amount": str(payment.amount)}),
-        ),
+        tier=tier,
+        settle=tuple([Line(invoice.id, minor) for invoice, minor in pays]),
+        because=(*[_naming(evidence, invoice) for invoice, _ in pays], amount, *_payer(evidence, client_id)),
+        checked=_ALL_HOLD,
+        client_id=client_id,
     )
 
 
-def _port_of(fault: Reason) -> Port:
-    if fault.code == "symbol.settled":
-        return Port.DUPLICATE
-    if fault.code in ("symbol.none", "symbol.unknown", "payment.pending"):
-        return Port.NONE
-    return Port.SUGGEST
+def _naming(evidence: Evidence, invoice: Invoice) -> Reason:
+    code = "symbol.names" if invoice.id in evidence.by_reference else "number.names"
+    return Reason(code, _names(evidence, invoice))
 
 
-def _candidates(payment: Payment, index: Index, still_open: list[Invoice]) -> tuple[Candidate, ...]:
-    """Invoices named by the symbol, then by the message, then of the same amount, the payer's own first."""
-    clients = index.clients_of(payment.counterparty_account)
-    equal = index.with_open_amount(payment.amount)
-    named = index.named_in(payment.message)
-    ranked = [*still_open, *named, *sorted(equal, key=lambda invoice: invoice.client_id not in clients)]
-    unique = {invoice.id: invoice for invoice in ranked if not index.is_rejected(payment.id, invoice.id)}
-    same_currency = [
-        invoice for invoice in unique.values() if invoice.open.currency == payment.amount.currency
-    ]
-    return tuple(_candidate(payment, invoice, index) for invoice in same_currency[:MOST_CANDIDATES])
+def _payer(evidence: Evidence, client_id: int) -> tuple[Reason, ...]:
+    payment = evidence.payment
+    if client_id in evidence.payers:
+        return (Reason("payer.known", {"account": payment.counterparty_account}),)
+    if evidence.is_named_like(client_id):
+        return (Reason("payer.named", {"name": payment.counterparty_name}),)
+    return ()
 
 
-def _candidate(payment: Payment, invoice: Invoice, index: Index) -> Candidate:
-    clients = index.clients_of(payment.counterparty_account)
-    named = invoice in index.with_symbol(payment.variable_symbol)
-    in_message = invoice in index.named_in(payment.message)
-    equal = invoice.open == payment.amount
-    facts: list[tuple[bool, Reason, Reason | None]]
-    facts = [
-        (named, Reason("symbol.equal"), Reason("symbol.other")),
-        (in_message, Reason("number.in_message"), None),
-        (equal, Reason("amount.equal", {"amount": str(payment.amount)}), _difference(payment, invoice)),
-    ]
-    if clients:
-        facts.append((invoice.client_id in clients, Reason("payer.known"), Reason("payer.of_other_client")))
-    return Candidate(
-        invoice.id,
-        for_=tuple(yes for holds, yes, _ in facts if holds),
-        against=tuple(no for holds, _, no in facts if not holds and no is not None),
-    )
+def _names(evidence: Evidence, invoice: Invoice) -> dict[str, str | int]:
+    return {"symbol": evidence.reference(invoice), "invoice": invoice.number}
 
 
-def _difference(payment: Payment, invoice: Invoice) -> Reason:
-    return Reason("amount.difference", {"difference": str(payment.amount - invoice.open)})
+def _paid(evidence: Evidence) -> str:
+    return written(evidence.minor, evidence.payment.currency)
+
+
+def _amounts(evidence: Evidence, invoice: Invoice, owed_minor: int) -> dict[str, str | int]:
+    return {
+        "paid": _paid(evidence),
+        "open": written(owed_minor, invoice.currency),
+        **_names(evidence, invoice),
+    }

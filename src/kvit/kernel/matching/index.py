@@ -1,88 +1,296 @@
-"""Lookups over invoices, built once and kept current as payments settle them."""
+"""Lookups over documents, clients and accounts: built once, kept current by what payments and people do.
+
+Everything a decision asks for is one lookup or a counter. What would need a walk over rivals is counted when
+a document opens or closes, so that ten thousand equal prices cost no more than one. Any sequence of changes
+ends where an index built at once from the end state is.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from itertools import combinations
+from typing import Final, NamedTuple
 
-from kvit.kernel.matching.values import Invoice, Settle
-from kvit.kernel.money import Money
-from kvit.kernel.references import account_key, symbol_key, words
+from kvit.kernel.matching.extract import folded
+from kvit.kernel.matching.values import Invoice, Line, Provenance, Tier
+from kvit.kernel.references import account_key, symbol_key
+
+_WORD: Final = re.compile(r"[A-Z0-9]{3,}")
+_SEPARATORS: Final = re.compile(r"[^A-Z0-9]+")
+_LETTERS: Final = re.compile(r"[A-Z]+")
+_FORMS: Final = frozenset(
+    (
+        "SPOL",
+        "SRO",
+        "GMBH",
+        "LTD",
+        "INC",
+        "LLC",
+        "KFT",
+        "MBH",
+        "OHG",
+        "SARL",
+        "CZECH",
+        "REPUBLIC",
+        "AND",
+        "THE",
+    )
+) | {"ING", "MGR"}
+"""Legal forms, titles and the like: they name nobody."""
+_MOST_WORDS: Final = 5
+_NOBODY: Final[Mapping[int, Provenance]] = {}
+_NO_CLIENTS: Final[Mapping[int, None]] = {}
+_NO_COUNTS: Final[Mapping[int, int]] = {}
+
+
+class _Owing(NamedTuple):
+    """Who owes exactly one amount."""
+
+    clients: dict[int, int]
+    """Client -> how many of its documents owe it."""
+    marks: dict[str, int]
+    """Mark of a name -> how many of these clients have it."""
+
+
+type At = tuple[str, int]
+"""A currency and an amount in hundredths; negative where it is we who owe."""
+
+
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of a name that may tell one payer from another: three letters or more, folded."""
+    return frozenset(_WORD.findall(folded(name))) - _FORMS
+
+
+@lru_cache(maxsize=50_000)
+def marks_of(words: frozenset[str]) -> tuple[str, ...]:
+    """Return what a name is recognised by: each word, and each pair of words."""
+    some = sorted(words)[:_MOST_WORDS]
+    return (*some, *map(" ".join, combinations(some, 2)))
+
+
+def spellings(invoice: Invoice) -> set[str]:
+    """Return every way a payer may write a document's number: with and without letters, or as a symbol."""
+    ways = {invoice.variable_symbol, symbol_key(invoice.variable_symbol), invoice.creditor_reference[4:]}
+    for number in (invoice.number, *invoice.aliases):
+        ways.add(compact := number if number.isdecimal() else _SEPARATORS.sub("", folded(number)))
+        if not compact.isdecimal():
+            ways.add(_LETTERS.sub("", compact))
+    ways.discard("")
+    return ways
 
 
 class Index:
-    """Invoices by variable symbol, number and open amount, payer accounts by client, and rejected pairs."""
+    """Documents by reference and by open amount, clients by account and name, and pairs people rejected."""
 
     def __init__(
         self,
-        invoices: Iterable[Invoice],
-        payer_accounts: Iterable[tuple[str, int]] = (),
+        own_accounts: Iterable[str] = (),
         rejected: Iterable[tuple[int, int]] = (),
+        enabled: Iterable[Tier] = tuple(Tier),
+        rates: Mapping[tuple[str, str], Decimal] | None = None,
     ) -> None:
-        """Take invoices in order of age, known (account, client id) and rejected (payment id, invoice id)."""
-        self._invoices: dict[int, Invoice] = {}
-        self._by_symbol: defaultdict[str, dict[int, None]] = defaultdict(dict)
-        self._by_number: dict[str, int] = {}
-        self._by_open: defaultdict[Money, dict[int, None]] = defaultdict(dict)
-        self._clients: defaultdict[str, set[int]] = defaultdict(set)
-        self._rejected = set(rejected)
-        for account, client_id in payer_accounts:
-            self._clients[account_key(account)].add(client_id)
-        for invoice in invoices:
-            self._add(invoice)
+        """Take the organization's own accounts, rejected (payment id, invoice id) and the tiers that may act.
 
-    def with_symbol(self, symbol: str) -> list[Invoice]:
-        """Every invoice with this variable symbol, leading zeros aside, open or paid."""
-        key = symbol_key(symbol)
-        return [self._invoices[number] for number in self._by_symbol.get(key, ())] if key else []
+        `rates` says how much of the first currency one unit of the second is worth, roughly: it only names a
+        difference that a person sees.
+        """
+        self.own_accounts = frozenset(map(account_key, own_accounts)) - {""}
+        self.rejected = set(rejected)
+        self.enabled = frozenset(enabled)
+        self.rates = dict(rates or {})
+        self.invoices: dict[int, Invoice] = {}
+        self.open_minor: dict[int, int] = {}
+        """Of every document on which anything is open."""
+        self.named: dict[str, tuple[int, ...]] = {}
+        """Documents by every spelling of their numbers and symbols, whatever their state, in order of id."""
+        self.open_of: dict[int, set[int]] = {}
+        """Client -> documents on which anything is open."""
+        self._owing: dict[At, _Owing] = {}
+        self.clients_with: dict[str, dict[int, None]] = {}
+        """Mark of a name -> clients whose names hold it."""
+        self.words: dict[int, frozenset[str]] = {}
+        self._marks: dict[int, tuple[str, ...]] = {}
+        self._payer_symbols: dict[str, dict[int, None]] = {}
+        self._symbols_of: dict[int, tuple[str, ...]] = {}
+        self._accounts: dict[str, dict[int, Provenance]] = {}
 
-    def named_in(self, text: str) -> list[Invoice]:
-        """Open invoices whose number stands in the text as a word of its own, in order of the text."""
-        found = [self._by_number.get(word) for word in words(text)]
-        return [self._invoices[number] for number in dict.fromkeys(found) if number and self._is_open(number)]
+    def add_client(
+        self,
+        client_id: int,
+        name: str,
+        accounts: Iterable[tuple[str, Provenance]] = (),
+        payer_symbols: Iterable[str] = (),
+    ) -> None:
+        """Know a client, before its documents; known already, it gets this name and these symbols.
 
-    def with_open_amount(self, amount: Money) -> list[Invoice]:
-        """Invoices of which exactly this is open, the oldest first."""
-        return [self._invoices[number] for number in self._by_open.get(amount, ())]
+        `accounts` are those it has paid from, `payer_symbols` those that it writes whatever it pays.
+        """
+        open_of = {each: self.open_minor[each] for each in self.open_of.get(client_id, ())}
+        for invoice_id in open_of:
+            self._close(self.invoices[invoice_id])
+        self._name(client_id, words_of(name))
+        for invoice_id, minor in open_of.items():
+            self._open(self.invoices[invoice_id], minor)
+        self._give_symbols(client_id, payer_symbols)
+        for account, provenance in accounts:
+            self.learn(account, client_id, provenance)
 
-    def clients_of(self, account: str) -> frozenset[int]:
-        """Clients whose payer account this is known to be."""
-        return frozenset(self._clients.get(account_key(account), ())) if account else frozenset()
-
-    def is_rejected(self, payment_id: int, invoice_id: int) -> bool:
-        return (payment_id, invoice_id) in self._rejected
-
-    def learn(self, account: str, client_id: int) -> None:
-        """Know this payer account from now on."""
+    def learn(self, account: str, client_id: int, provenance: Provenance = Provenance.AUTO) -> None:
+        """Know a payer's account from now on; what a person said is not weakened."""
         if account:
-            self._clients[account_key(account)].add(client_id)
+            known = self._accounts.setdefault(account_key(account), {})
+            if known.get(client_id) is not Provenance.HUMAN:
+                known[client_id] = provenance
 
-    def client_of(self, invoice_id: int) -> int:
-        return self._invoices[invoice_id].client_id
+    def forget(self, account: str, client_id: int) -> None:
+        """Know a payer's account for this client no more."""
+        known = self._accounts.get(account_key(account), {})
+        known.pop(client_id, None)
+        if not known:
+            self._accounts.pop(account_key(account), None)
 
-    def settle(self, settle: Settle) -> None:
-        """Take the amount off what is open. Raises CurrencyMismatch."""
-        old = self._invoices[settle.invoice_id]
-        self._by_open[old.open].pop(old.id, None)
-        self._add(
-            Invoice(
-                id=old.id,
-                number=old.number,
-                variable_symbol=old.variable_symbol,
-                client_id=old.client_id,
-                open=old.open - settle.amount,
-                total=old.total,
-                due_on=old.due_on,
-            )
-        )
+    def add(self, invoice: Invoice) -> set[str]:
+        """Know a document from the moment it is issued, or what became of it; return what it goes by."""
+        if invoice.id in self.invoices:
+            self.withdraw(invoice.id)
+        self.invoices[invoice.id] = invoice
+        names = spellings(invoice)
+        for key in names:
+            others = self.named.get(key)
+            self.named[key] = (invoice.id,) if others is None else tuple(sorted((*others, invoice.id)))
+        if invoice.open_minor and not invoice.is_void:
+            self._open(invoice, invoice.open_minor)
+        return names
 
-    def _is_open(self, invoice_id: int) -> bool:
-        return bool(self._invoices[invoice_id].open)
+    def withdraw(self, invoice_id: int) -> None:
+        """Know a document no more."""
+        invoice = self.invoices[invoice_id]
+        if invoice_id in self.open_minor:
+            self._close(invoice)
+        for key in spellings(invoice):
+            if others := tuple(each for each in self.named[key] if each != invoice_id):
+                self.named[key] = others
+            else:
+                del self.named[key]
+        del self.invoices[invoice_id]
 
-    def _add(self, invoice: Invoice) -> None:
-        self._invoices[invoice.id] = invoice
-        self._by_number[invoice.number.upper()] = invoice.id
-        if key := symbol_key(invoice.variable_symbol):
-            self._by_symbol[key][invoice.id] = None
-        if invoice.open:
-            self._by_open[invoice.open][invoice.id] = None
+    def settle(self, lines: Iterable[Line]) -> None:
+        """Take the amounts off what is open. Raises ValueError where that is less."""
+        for invoice_id, minor in lines:
+            if not 0 < minor <= self.owed(invoice_id):
+                raise ValueError(
+                    f"{minor} of document {invoice_id} cannot be settled: {self.owed(invoice_id)} is open"
+                )
+            invoice = self.invoices[invoice_id]
+            left = self._close(invoice) - minor
+            if left:
+                self._open(invoice, left)
+
+    def unsettle(self, lines: Iterable[Line]) -> None:
+        """Open the amounts again."""
+        for invoice_id, minor in lines:
+            invoice = self.invoices[invoice_id]
+            self._open(invoice, minor + (self._close(invoice) if invoice_id in self.open_minor else 0))
+
+    def reject(self, payment_id: int, invoice_id: int) -> None:
+        """Remember that a person said this payment does not pay this document."""
+        self.rejected.add((payment_id, invoice_id))
+
+    def allow(self, payment_id: int, invoice_id: int) -> None:
+        """Forget that a person said so."""
+        self.rejected.discard((payment_id, invoice_id))
+
+    def payers(self, account: str) -> Mapping[int, Provenance]:
+        """Return the clients that are known to pay from the account."""
+        return self._accounts.get(account_key(account), _NOBODY) if account else _NOBODY
+
+    def always_writing(self, symbol: str) -> Mapping[int, None]:
+        """Return the clients who write this symbol, without leading zeros, whatever they pay."""
+        return self._payer_symbols.get(symbol, _NO_CLIENTS) if self._payer_symbols else _NO_CLIENTS
+
+    def owed(self, invoice_id: int) -> int:
+        """Return what is open on a document, in hundredths."""
+        return self.open_minor.get(invoice_id, 0)
+
+    def clients_owing(self, at: At) -> Mapping[int, int]:
+        """Return the clients who owe exactly this, and by how many documents."""
+        owing = self._owing.get(at)
+        return _NO_COUNTS if owing is None else owing.clients
+
+    def owes(self, client_id: int, at: At) -> int:
+        """Return how many documents of the client owe exactly this."""
+        return self.clients_owing(at).get(client_id, 0)
+
+    def has_rivals(self, client_id: int, at: At) -> bool:
+        """Whether other clients have a document that owes exactly this."""
+        owing = self._owing.get(at)
+        return owing is not None and len(owing.clients) > (client_id in owing.clients)
+
+    def marks_only(self, mark: str, client_id: int, at: At) -> bool:
+        """Whether no other client who owes exactly this has the mark in its name."""
+        owing = self._owing.get(at)
+        return owing is None or owing.marks.get(mark, 0) <= (client_id in owing.clients)
+
+    def _name(self, client_id: int, words: frozenset[str]) -> None:
+        for mark in self._marks.get(client_id, ()):
+            clients = self.clients_with[mark]
+            del clients[client_id]
+            if not clients:
+                del self.clients_with[mark]
+        self.words[client_id] = words
+        marks = self._marks[client_id] = marks_of(words)
+        for mark in marks:
+            self.clients_with.setdefault(mark, {})[client_id] = None
+
+    def _give_symbols(self, client_id: int, symbols: Iterable[str]) -> None:
+        for symbol in self._symbols_of.pop(client_id, ()):
+            clients = self._payer_symbols[symbol]
+            del clients[client_id]
+            if not clients:
+                del self._payer_symbols[symbol]
+        if keys := tuple(sorted({symbol_key(symbol) for symbol in symbols} - {""})):
+            self._symbols_of[client_id] = keys
+            for key in keys:
+                self._payer_symbols.setdefault(key, {})[client_id] = None
+
+    def _open(self, invoice: Invoice, minor: int) -> None:
+        client_id, at = invoice.client_id, _at(invoice, minor)
+        self.open_minor[invoice.id] = minor
+        self.open_of.setdefault(client_id, set()).add(invoice.id)
+        owing = self._owing.get(at)
+        if owing is None:
+            owing = self._owing[at] = _Owing({}, {})
+        clients, marks = owing
+        if client_id in clients:
+            clients[client_id] += 1
+        else:
+            clients[client_id] = 1
+            for mark in self._marks.get(client_id, ()):
+                marks[mark] = marks.get(mark, 0) + 1
+
+    def _close(self, invoice: Invoice) -> int:
+        """Know the document as settled and return what was open on it."""
+        client_id, minor = invoice.client_id, self.open_minor.pop(invoice.id)
+        at = _at(invoice, minor)
+        open_of = self.open_of[client_id]
+        open_of.discard(invoice.id)
+        if not open_of:
+            del self.open_of[client_id]
+        clients, marks = self._owing[at]
+        clients[client_id] -= 1
+        if not clients[client_id]:
+            del clients[client_id]
+            for mark in self._marks.get(client_id, ()):
+                marks[mark] -= 1
+                if not marks[mark]:
+                    del marks[mark]
+            if not clients:
+                del self._owing[at]
+        return minor
+
+
+def _at(invoice: Invoice, minor: int) -> At:
+    return invoice.currency, -minor if invoice.is_credit_note else minor
