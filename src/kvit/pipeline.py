@@ -7,9 +7,13 @@ from datetime import date, timedelta
 
 from kvit.audit.recording import Actor
 from kvit.invoices.models import Invoice
+from kvit.matching import switches
+from kvit.matching.models import MatchingRun, MatchingSettings
 from kvit.matching.reconcile import reconcile
 from kvit.sync import engine
 from kvit.sync.queue import Claim
+from kvit.work import clients
+from kvit.work.models import Client, PayerAccount
 
 
 def carry_out(
@@ -30,10 +34,23 @@ def carry_out(
 def issue(invoice: Invoice, on: date, *, actor: Actor) -> None:
     """Issue a draft, then look whether its money has come already. Raises Stale or Refused."""
     invoice.issue(on, actor=actor)
-    reconcile(invoice.organization)
+    reconcile(invoice.organization, trigger=MatchingRun.Trigger.ISSUE)
+
+
+def know_payer(client: Client, number: str, *, actor: Actor) -> PayerAccount:
+    """Remember that the client pays from this account, then look what came from it. Raises Refused."""
+    row = clients.add_payer_account(client, number, actor=actor)
+    reconcile(client.organization, trigger=MatchingRun.Trigger.LEARNED)
+    return row
+
+
+def switch_matching(settings: MatchingSettings, *, actor: Actor) -> None:
+    """Save what matching may do by itself, then settle what waited only for that."""
+    switches.save_settings(settings, actor=actor)
+    reconcile(settings.organization)
 
 
 def _match(held: Claim) -> None:
     """Match what the run brought, keeping the run meanwhile."""
     actor = Actor(name="system", run_id=held.run.pk)
-    reconcile(held.run.organization, actor=actor, between=held.keep)
+    reconcile(held.run.organization, actor=actor, trigger=MatchingRun.Trigger.SYNC, between=held.keep)

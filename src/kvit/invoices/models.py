@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Never
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Never
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, OuterRef, Q, Subquery, Sum
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -54,12 +55,20 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 class Invoice(models.Model):
     """An invoice: a draft until it is issued, then unchanged for ever but for what settles it."""
 
+    class Kind(models.TextChoices):
+        INVOICE = "invoice", _("invoice")
+        CREDIT_NOTE = "credit_note", _("credit note")
+
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")
         ISSUED = "issued", _("issued")
         PAID = "paid", _("paid")
+        VOID = "void", _("void")
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="invoices")
+    kind = models.CharField(max_length=11, choices=Kind, default=Kind.INVOICE)
+    corrects = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="credit_notes")
+    """The invoice that a credit note takes back, whole or in part."""
     client = models.ForeignKey(Client, models.PROTECT, related_name="invoices", verbose_name=_("client"))
     account = models.ForeignKey(
         BankAccount,
@@ -80,15 +89,20 @@ class Invoice(models.Model):
     )
     symbol_key = models.CharField(max_length=LONGEST_VARIABLE_SYMBOL, blank=True, editable=False)
     """The symbol without leading zeros, as banks compare it."""
+    order_number = models.CharField(_("order number"), max_length=40, blank=True)
+    """The client's or a shop's number of the order, which payments and payout reports may name."""
     currency = models.CharField(_("currency"), max_length=3, default="CZK")
     issued_on = models.DateField(_("issued on"), null=True, blank=True)
     due_on = models.DateField(_("due on"))
     note = models.TextField(_("note"), blank=True)
     total_minor = models.BigIntegerField(default=0)
+    """Positive hundredths; of a credit note what we owe."""
     settled_minor = models.BigIntegerField(default=0)
-    """How much of the total live settlement lines pay."""
+    """How much of the total live settlement lines pay, or take from a credit note."""
     paid_on = models.DateField(null=True)
     """The day of the last payment that made it whole."""
+    match_due = models.BooleanField(default=False, editable=False)
+    """Issued, and matching has not looked yet what may have been paid for it."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     AUDITED: ClassVar[tuple[str, ...]] = (
@@ -104,7 +118,15 @@ class Invoice(models.Model):
         "total_minor",
         "settled_minor",
         "paid_on",
+        "kind",
+        "corrects_id",
+        "order_number",
     )
+    AUDITED_AT_FIRST: ClassVar[Mapping[str, Any]] = {
+        "kind": "invoice",
+        "corrects_id": None,
+        "order_number": "",
+    }
 
     objects: ClassVar[models.Manager[Invoice]] = models.Manager.from_queryset(InvoiceQuerySet)()
 
@@ -138,13 +160,20 @@ class Invoice(models.Model):
                     issued_on__isnull=False,
                     settled_minor=F("total_minor"),
                     paid_on__isnull=False,
-                ),
+                )
+                | Q(state="void", issued_on__isnull=False, settled_minor=0, paid_on__isnull=True),
                 name="invoices_paid_means_settled_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="invoice", corrects__isnull=True)
+                | Q(kind="credit_note", corrects__isnull=False),
+                name="invoices_credit_note_corrects",
             ),
         ]
         indexes = [
             models.Index(fields=["organization", "state", "due_on"], name="invoices_by_state"),
             models.Index(fields=["organization", "symbol_key"], name="invoices_by_symbol"),
+            models.Index(fields=["organization"], name="invoices_to_match", condition=Q(match_due=True)),
         ]
 
     def __str__(self) -> str:
@@ -156,9 +185,13 @@ class Invoice(models.Model):
 
     @property
     def open(self) -> Money:
-        """What no live settlement line pays yet; nothing on a draft is owed."""
-        owed = 0 if self.state == self.State.DRAFT else self.total_minor - self.settled_minor
+        """What no live settlement line pays yet; nothing is owed on a draft or a void one."""
+        owed = self.total_minor - self.settled_minor if self.state == self.State.ISSUED else 0
         return Money(owed, self.currency)
+
+    @property
+    def is_credit_note(self) -> bool:
+        return self.kind == self.Kind.CREDIT_NOTE
 
     @property
     def is_draft(self) -> bool:
@@ -234,6 +267,7 @@ class Invoice(models.Model):
             raise Refused("The invoice needs a variable symbol of one to ten digits, not all zeros.")
         self.state = self.State.ISSUED
         self.issued_on = on
+        self.match_due = True
         self.save()
 
 
@@ -299,6 +333,9 @@ class Settlement(models.Model):
 
     class Source(models.TextChoices):
         TRANSACTION = "transaction", _("bank transaction")
+        CREDIT_NOTE = "credit_note", _("credit note")
+        ROUNDING = "rounding", _("rounding")
+        FEE = "fee", _("fee")
         MANUAL = "manual", _("marked by hand")
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="settlements")
@@ -307,9 +344,16 @@ class Settlement(models.Model):
     transaction = models.ForeignKey(
         MoneyTransaction, models.PROTECT, null=True, blank=True, related_name="settlements"
     )
+    credit_note = models.ForeignKey(
+        Invoice, models.PROTECT, null=True, blank=True, related_name="settlements_of_others"
+    )
+    """The credit note that pays the invoice."""
     amount_minor = models.BigIntegerField(validators=[MinValueValidator(1)])
-    """Positive hundredths of the invoice's currency, which is the source's too."""
+    """Positive hundredths of the invoice's currency."""
     currency = models.CharField(max_length=3)
+    source_minor = models.BigIntegerField(null=True)
+    """What it uses of a movement in another currency, in positive hundredths of that; else nothing."""
+    source_currency = models.CharField(max_length=3, blank=True)
     settled_on = models.DateField()
     decision_id = models.BigIntegerField(null=True)
     voids = models.OneToOneField("self", models.PROTECT, null=True, related_name="voided_by")
@@ -326,20 +370,38 @@ class Settlement(models.Model):
         "decision_id",
         "voids_id",
         "created_by",
+        "credit_note_id",
+        "source_minor",
+        "source_currency",
     )
+    AUDITED_AT_FIRST: ClassVar[Mapping[str, Any]] = {
+        "credit_note_id": None,
+        "source_minor": None,
+        "source_currency": "",
+    }
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="invoices_settlement_positive"),
             models.CheckConstraint(
-                condition=Q(source_kind="transaction", transaction__isnull=False)
-                | Q(source_kind="manual", transaction__isnull=True),
+                condition=Q(source_kind="transaction", transaction__isnull=False, credit_note__isnull=True)
+                | Q(source_kind="credit_note", transaction__isnull=True, credit_note__isnull=False)
+                | Q(
+                    source_kind__in=["manual", "rounding", "fee"],
+                    transaction__isnull=True,
+                    credit_note__isnull=True,
+                ),
                 name="invoices_settlement_has_its_source",
             ),
+            models.CheckConstraint(
+                condition=Q(source_minor__isnull=True, source_currency="")
+                | (Q(source_kind="transaction", source_minor__gt=0) & ~Q(source_currency=F("currency"))),
+                name="invoices_settlement_other_currency",
+            ),
             models.UniqueConstraint(
-                fields=["transaction", "invoice", "decision_id"],
-                condition=Q(voids__isnull=True),
+                fields=["decision_id", "invoice", "source_kind"],
+                condition=Q(voids__isnull=True, decision_id__isnull=False),
                 name="invoices_settlement_once_per_decision",
             ),
         ]
@@ -352,15 +414,24 @@ class Settlement(models.Model):
         return Money(self.amount_minor, self.currency)
 
     @property
+    def used(self) -> Money:
+        """What it uses of its source, in the source's currency."""
+        if self.source_minor is None:
+            return self.amount
+        return Money(self.source_minor, self.source_currency)
+
+    @property
     def is_live(self) -> bool:
         """Whether it counts: it neither voids another line nor is voided."""
         return self.voids_id is None and not hasattr(self, "voided_by")
 
     @classmethod
     def audit_faults(cls) -> Iterator[Fault]:
-        """Yield movements and invoices whose counter is not the sum of their live lines."""
-        yield from _miscounted(MoneyTransaction.objects.all(), "transaction")
-        yield from _miscounted(Invoice.objects.all(), "invoice")
+        """Yield movements and documents whose counter is not the sum of their live lines."""
+        used = Coalesce(F("source_minor"), F("amount_minor"))
+        yield from _miscounted(MoneyTransaction.objects.all(), _live_sum("transaction", used))
+        paid = _live_sum("invoice", F("amount_minor")) + _live_sum("credit_note", F("amount_minor"))
+        yield from _miscounted(Invoice.objects.all(), paid)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
@@ -371,13 +442,18 @@ class Settlement(models.Model):
         raise TypeError("A settlement line is never deleted; void it by another one.")
 
 
-def _miscounted(rows: models.QuerySet[Any], side: str) -> Iterator[Fault]:
-    """Yield the rows whose `settled_minor` is not what the live lines of that side make."""
+def _live_sum(side: str, amount: Combinable) -> Combinable:
+    """What the live lines of that side of each row make."""
     lines = Settlement.objects.filter(voids__isnull=True, voided_by__isnull=True, **{side: OuterRef("pk")})
-    total = lines.order_by().values(side).annotate(total=Sum("amount_minor")).values("total")
-    wrong = rows.annotate(live=Coalesce(Subquery(total), 0)).exclude(settled_minor=F("live"))
-    for key, settled, live in wrong.order_by("pk").values_list("pk", "settled_minor", "live").iterator():
-        problem = f"settled_minor is {settled}, its live settlement lines make {live}"
+    total = lines.order_by().values(side).annotate(total=Sum(amount)).values("total")
+    return Coalesce(Subquery(total), 0)
+
+
+def _miscounted(rows: models.QuerySet[Any], live: Combinable) -> Iterator[Fault]:
+    """Yield the rows whose `settled_minor` is not this sum of their live lines."""
+    wrong = rows.annotate(live=live).exclude(settled_minor=F("live"))
+    for key, settled, lines in wrong.order_by("pk").values_list("pk", "settled_minor", "live").iterator():
+        problem = f"settled_minor is {settled}, its live settlement lines make {lines}"
         yield Fault(rows.model._meta.db_table, key, problem, "settled_minor")
 
 

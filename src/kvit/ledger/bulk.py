@@ -59,10 +59,14 @@ def insert(table: str, columns: Columns, rows: Iterable[Row]) -> None:
 
 
 def update(
-    table: str, same: Mapping[str, Any], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    table: str,
+    same: Mapping[str, Any],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    counted: Sequence[str] = (),
 ) -> None:
-    """Set the columns of the rows, each of which begins with its id."""
-    constant = [f"{name} = %s" for name in same]
+    """Set the columns of the rows, each of which begins with its id; add one to each of those counted."""
+    constant = [*(f"{name} = {table}.{name} + 1" for name in counted), *(f"{name} = %s" for name in same)]
     values = [_adapted(value) for value in same.values()]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -65,9 +65,14 @@ def accept(conflict: TransactionConflict, *, actor: Actor) -> None:
         row.fingerprint = fingerprint_of_row(row)
         row.changed_at = timezone.now()
         row.save(update_fields=[*columns, "changed_at"])
+        _match_again(row)
         after = {name: getattr(row, name) for name in columns}
         change = changed(row, before, after, reason="conflict accepted by a person")
         record(row.organization, actor, [change, *_forget_answers(conflict)])
+
+
+def _match_again(row: MoneyTransaction) -> None:
+    MoneyTransaction.objects.filter(pk=row.pk).mark_to_match(MoneyTransaction.MatchDue.DECISION)
 
 
 def _forget_answers(accepted: TransactionConflict) -> list[Change]:

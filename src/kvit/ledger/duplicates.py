@@ -15,6 +15,7 @@ from kvit.ledger.movements import fingerprint_of_row
 from kvit.users.models import Organization
 
 _WITHDRAWN = MoneyTransaction.Status.WITHDRAWN
+_DECISION = MoneyTransaction.MatchDue.DECISION
 _Verdict = PossibleDuplicate.Verdict
 _UNANSWERED = {"verdict": "", "resolved_at": None, "resolved_by": ""}
 
@@ -73,6 +74,7 @@ def reopen(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
             raise Stale
         answered.update(**_UNANSWERED)
         record(duplicate.organization, actor, [changed(duplicate, before, _UNANSWERED, reason="asked again")])
+        _match_again(duplicate)
 
 
 def withdrawn_and_kept(
@@ -123,6 +125,13 @@ def _answer(duplicate: PossibleDuplicate, verdict: str, actor: Actor) -> None:
     if not asked.update(**answer):
         raise Stale
     record(duplicate.organization, actor, [changed(duplicate, _UNANSWERED, answer)])
+    _match_again(duplicate)
+
+
+def _match_again(duplicate: PossibleDuplicate) -> None:
+    """What may pay an invoice depends on the answer."""
+    pair = [duplicate.transaction_id, duplicate.candidate_id]
+    MoneyTransaction.objects.filter(pk__in=pair).mark_to_match(_DECISION)
 
 
 def _withdraw(row: MoneyTransaction, kept: MoneyTransaction) -> Change:
@@ -184,6 +193,7 @@ def _close(questions: QuerySet[PossibleDuplicate], actor: Actor) -> Iterator[Cha
     answer = {"verdict": _Verdict.DIFFERENT, "resolved_at": timezone.now(), "resolved_by": actor.name}
     rows = list(questions.filter(resolved_at__isnull=True).select_for_update().order_by("id"))
     PossibleDuplicate.objects.filter(pk__in=[row.pk for row in rows]).update(**answer)
+    MoneyTransaction.objects.filter(pk__in=[row.transaction_id for row in rows]).mark_to_match(_DECISION)
     for row in rows:
         yield changed(row, _UNANSWERED, answer, reason="answered by another question")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Abs
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Abs, Greatest
 from django.utils.translation import gettext_lazy as _
 
 from kvit.audit.faults import Fault
@@ -17,6 +18,10 @@ from kvit.kernel.money import Money
 from kvit.ledger.movements import fingerprint_of_row
 from kvit.users.models import Organization
 from kvit.users.sealed import SealedColumn
+
+_TO_MATCH: Final = RawSQL(  # a constant; SQLite uses a partial index only for written-out values
+    "ledger_moneytransaction.match_due > 0", (), output_field=models.BooleanField()
+)
 
 
 class BankAccount(models.Model):
@@ -70,6 +75,16 @@ class MoneyTransactionQuerySet(models.QuerySet["MoneyTransaction"]):
         """Booked income from `first` to `last`, both inclusive."""
         return self.booked().income().filter(booked_on__range=(first, last))
 
+    def to_match(self) -> MoneyTransactionQuerySet:
+        """Movements that matching must look at."""
+        return self.filter(_TO_MATCH)
+
+    def mark_to_match(self, due: MoneyTransaction.MatchDue) -> int:
+        """Have matching look at these again; what it concludes meanwhile from before is not applied."""
+        return self.update(
+            match_due=Greatest(F("match_due"), int(due)), match_revision=F("match_revision") + 1
+        )
+
 
 class MoneyTransaction(models.Model):
     """One bank movement, stored exactly once; only `posting.post` writes it, only settling counts on it."""
@@ -82,6 +97,14 @@ class MoneyTransaction(models.Model):
         BOOKED = "booked", _("booked")
         PENDING = "pending", _("pending")
         WITHDRAWN = "withdrawn", _("withdrawn")
+
+    class MatchDue(models.IntegerChoices):
+        """What matching has still to do about a movement."""
+
+        NOTHING = 0
+        CANDIDATES = 1
+        """Look which candidates there are; it waits for a person whatever is found."""
+        DECISION = 2
 
     organization = models.ForeignKey(
         Organization, models.CASCADE, related_name="transactions", db_index=False, db_constraint=False
@@ -128,6 +151,11 @@ class MoneyTransaction(models.Model):
     """The run that first brought it."""
     settled_minor = models.BigIntegerField(default=0)
     """How much of it live settlement lines use, never negative."""
+    match_due = models.SmallIntegerField(
+        choices=MatchDue, default=MatchDue.DECISION, db_default=MatchDue.DECISION
+    )
+    match_revision = models.IntegerField(default=0, db_default=0)
+    """Counts what happened to it that a conclusion of matching rests on."""
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 
@@ -170,6 +198,11 @@ class MoneyTransaction(models.Model):
                 fields=["organization", "account"],
                 name="ledger_transaction_pending",
                 condition=Q(status="pending"),
+            ),
+            models.Index(
+                fields=["organization", "booked_on"],
+                name="ledger_transaction_to_match",
+                condition=Q(match_due__gt=0),
             ),
         ]
 

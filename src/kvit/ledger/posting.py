@@ -179,9 +179,14 @@ class _Round:
                     arrived.append(Arrived(update.row.id, update.movement))
             bulk.update(
                 _TABLE,
-                {"raw_payload_id": payload_id, "changed_at": self.now},
+                {
+                    "raw_payload_id": payload_id,
+                    "changed_at": self.now,
+                    "match_due": MoneyTransaction.MatchDue.DECISION,
+                },
                 (*_CHANGED, "raw_position"),
                 rows,
+                counted=("match_revision",),
             )
             record(self.account.organization, self.actor, changes)
         return arrived

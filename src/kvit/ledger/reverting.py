@@ -278,7 +278,9 @@ def _save(rows: Iterable[MoneyTransaction], values: Mapping[int, Mapping[str, An
     for row in rows:
         batches[*sorted(values[row.pk]), "fingerprint"].append(row)
     for names, batch in batches.items():
-        bulk.update(_TABLE, {"changed_at": now}, names, [_listed(row, names) for row in batch])
+        same = {"changed_at": now, "match_due": MoneyTransaction.MatchDue.DECISION}
+        listed = [_listed(row, names) for row in batch]
+        bulk.update(_TABLE, same, names, listed, counted=("match_revision",))
 
 
 def _listed(row: MoneyTransaction, names: Iterable[str]) -> list[Any]:

@@ -1,16 +1,90 @@
-"""What matching concluded, and what people said no to."""
+"""What matching concluded, in which run, what people said no to, and what may happen by itself."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from kvit.invoices.models import Invoice
+from kvit.kernel.matching import Tier
 from kvit.ledger.models import MoneyTransaction
 from kvit.users.models import Organization
+
+
+class MatchingSettings(models.Model):
+    """What an organization lets matching do by itself; one without a row has the defaults."""
+
+    organization = models.OneToOneField(
+        Organization, models.CASCADE, related_name="matching_settings", primary_key=True
+    )
+    auto_a1 = models.BooleanField(_("one symbol, exactly what is open"), default=True)
+    auto_a2 = models.BooleanField(_("one invoice number in the message, exactly what is open"), default=True)
+    auto_a3 = models.BooleanField(_("several symbols or numbers that add up exactly"), default=True)
+    auto_a4 = models.BooleanField(_("less than is open, from the client's own account"), default=True)
+    auto_a5 = models.BooleanField(_("more than is open, from the client's own account"), default=True)
+    sends_thanks = models.BooleanField(_("thank clients by e-mail for what matched by itself"), default=False)
+    grace_hours = models.PositiveSmallIntegerField(
+        _("hours before the thank-you mail"), default=24, validators=[MaxValueValidator(720)]
+    )
+    """Undoing the match within them also keeps the mail from being sent."""
+
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "auto_a1",
+        "auto_a2",
+        "auto_a3",
+        "auto_a4",
+        "auto_a5",
+        "sends_thanks",
+        "grace_hours",
+    )
+
+    def __str__(self) -> str:
+        return f"{self.organization}: {', '.join(sorted(self.enabled))}"
+
+    @property
+    def enabled(self) -> frozenset[Tier]:
+        """The tiers that may settle without asking."""
+        return frozenset(tier for tier in Tier if getattr(self, f"auto_{tier.lower()}"))
+
+    @classmethod
+    def of(cls, organization: Organization) -> MatchingSettings:
+        """Return the organization's settings, or the defaults as a row that is not saved."""
+        return cls.objects.filter(organization=organization).first() or cls(organization=organization)
+
+
+class MatchingRun(models.Model):
+    """One pass over movements that were to be looked at; it can be undone as a whole."""
+
+    class Trigger(models.TextChoices):
+        SYNC = "sync", _("after a sync")
+        ISSUE = "issue", _("after an invoice was issued")
+        LEARNED = "learned", _("after an account became known")
+        PERSON = "person", _("after a decision of a person")
+        DEMAND = "demand", _("on demand")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="matching_runs")
+    trigger = models.CharField(max_length=7, choices=Trigger)
+    sync_run_id = models.BigIntegerField(null=True)
+    """The sync that brought the movements."""
+    actor = models.CharField(max_length=300)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    """Empty while it runs, or where its process died; what it decided until then stands."""
+    settled = models.PositiveIntegerField(default=0)
+    waiting = models.PositiveIntegerField(default=0)
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M} ({self.trigger})"
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
@@ -37,23 +111,59 @@ class Decision(models.Model):
         SUGGEST = "suggest", _("to be confirmed")
         NONE = "none", _("unexplained")
         DUPLICATE = "duplicate", _("paid twice?")
+        TRANSFER = "transfer", _("between own accounts?")
+        TRANSFERRED = "transferred", _("between own accounts")
+        PAYOUT = "payout", _("paid out by a gateway")
         DISMISSED = "dismissed", _("pays no invoice")
+        IGNORED = "ignored", _("ignored")
 
-    WAITING = (Port.SUGGEST, Port.NONE, Port.DUPLICATE)
+    class Category(models.TextChoices):
+        """What a movement is that pays no invoice."""
+
+        TRANSFER = "transfer", _("between own accounts")
+        REFUND = "refund", _("refund")
+        TAX = "tax", _("tax or insurance")
+        FEE = "fee", _("bank fee or interest")
+        LOAN = "loan", _("loan")
+        PRIVATE = "private", _("private")
+        OTHER = "other", _("something else")
+
+    class Certainty(models.IntegerChoices):
+        """How much speaks for the best candidate; equal ones may be accepted together."""
+
+        NOTHING = 0, _("no candidate")
+        POSSIBLE = 1, _("possible")
+        LIKELY = 2, _("likely")
+        CERTAIN = 3, _("as good as certain")
+
+    WAITING = (Port.SUGGEST, Port.NONE, Port.DUPLICATE, Port.TRANSFER, Port.PAYOUT)
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="decisions")
     transaction = models.ForeignKey(MoneyTransaction, models.CASCADE, related_name="decisions")
     sequence = models.PositiveIntegerField()
     """Counts the decisions about one movement; of two equal ones made at once, one fails."""
     is_current = models.BooleanField(default=True)
-    port = models.CharField(max_length=9, choices=Port)
+    port = models.CharField(max_length=11, choices=Port)
     tier = models.CharField(max_length=4, blank=True)
+    category = models.CharField(max_length=8, choices=Category, blank=True)
+    certainty = models.PositiveSmallIntegerField(choices=Certainty, default=Certainty.NOTHING)
     because = models.JSONField(default=list)
-    """Reasons `{"code", "values"}` (see kernel.matching.explain)."""
+    """Reasons `{"code", "values"}` (see kernel.matching.explain), with `"span": [field, start, end]` where
+    the reference stands in the movement as the bank sent it."""
     candidates = models.JSONField(default=list)
-    """`{"invoice", "for", "against"}`, the best first."""
+    """`{"lines": [[invoice, hundredths]], "for": [reason], "against": [reason]}`, the best first."""
+    checked = models.JSONField(default=list)
+    """Vetoes that were looked at, `{"veto", "ok"}`."""
+    engine = models.CharField(max_length=8, blank=True)
+    """Version of the rules that made it; empty for what a person decided."""
+    key = models.CharField(max_length=64, null=True)  # many rows without one are not equal
+    """What an automatic decision rests on, digested: the same one is applied at most once."""
+    mirror = models.ForeignKey(MoneyTransaction, models.CASCADE, null=True, related_name="+")
+    """The other side of a transfer between own accounts."""
+    matching_run = models.ForeignKey(MatchingRun, models.SET_NULL, null=True, related_name="decisions")
     actor = models.CharField(max_length=300)
     run_id = models.BigIntegerField(null=True)
+    """The sync that brought it about."""
     created_at = models.DateTimeField()
     undone_at = models.DateTimeField(null=True)
     undone_by = models.CharField(max_length=300, blank=True)
@@ -67,7 +177,10 @@ class Decision(models.Model):
         "run_id",
         "undone_at",
         "undone_by",
+        "category",
+        "mirror_id",
     )
+    AUDITED_AT_FIRST: ClassVar[Mapping[str, Any]] = {"category": "", "mirror_id": None}
 
     objects: ClassVar[models.Manager[Decision]] = models.Manager.from_queryset(DecisionQuerySet)()
 
@@ -78,6 +191,7 @@ class Decision(models.Model):
             models.UniqueConstraint(
                 fields=["transaction"], condition=Q(is_current=True), name="matching_decision_one_current"
             ),
+            models.UniqueConstraint(fields=["key"], name="matching_decision_applied_once"),
         ]
         indexes = [
             models.Index(
@@ -94,6 +208,10 @@ class Decision(models.Model):
     def audited_rows(cls) -> models.QuerySet[Decision]:
         """Decisions that settled or dismissed a movement; proposals come and go with every pass."""
         return cls.objects.exclude(port__in=cls.WAITING)
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.port in self.WAITING
 
     def says_the_same_as(self, other: Decision | None) -> bool:
         """Whether the other one concluded the same for the same reasons."""

@@ -1,242 +1,219 @@
-"""Reconciling: load what is open, let the kernel decide, settle what is certain, queue the rest."""
+"""Reconciling: take the movements that are due, let the kernel decide in the order of time, settle what is
+certain, and keep the rest for a person.
+
+The work list are the movements marked as due, never all of them. A movement is decided about with the
+documents that were issued until its day, and again when one it names is issued, so that a year imported at
+once ends as the same year synced day by day.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import batched
-from typing import Any, Final
+from datetime import date
+from itertools import batched, groupby
+from typing import Final
 
-from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, Max, OuterRef
 from django.utils import timezone
 
-from kvit.audit.recording import SYSTEM, Actor, created, record
-from kvit.invoices import settling
-from kvit.invoices.models import Invoice
+from kvit.audit.recording import SYSTEM, Actor
 from kvit.kernel import matching as kernel
-from kvit.kernel.errors import Refused, Stale
-from kvit.kernel.references import account_key
-from kvit.ledger import duplicates
+from kvit.kernel.errors import Stale
 from kvit.ledger.models import MoneyTransaction
-from kvit.matching.models import Decision, Rejection
+from kvit.matching import applying, attention, transfers
+from kvit.matching.applying import Conclusion
+from kvit.matching.loading import load_books, payments_of
+from kvit.matching.models import Decision, MatchingRun
+from kvit.matching.recording import decision_of
 from kvit.users.models import Organization
-from kvit.work.models import PayerAccount
 
-CHUNK_MOVEMENTS: Final = 500
+AT_ONCE: Final = 500
+"""Movements settled, or kept for a person, in one short transaction."""
+_MOST_ATTEMPTS: Final = 3
+_WAITED: Final = kernel.Reason("payment.waited")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """What one pass did: movements settled, and movements that wait for a person."""
+    """What a pass did: movements it settled or paired, and all that wait for a person now."""
 
     settled: int
     waiting: int
 
 
 def reconcile(
-    organization: Organization, *, actor: Actor = SYSTEM, between: Callable[[], object] = lambda: None
+    organization: Organization,
+    *,
+    actor: Actor = SYSTEM,
+    trigger: MatchingRun.Trigger = MatchingRun.Trigger.DEMAND,
+    between: Callable[[], object] = lambda: None,
 ) -> Reconciled:
-    """Decide about every booked incoming movement with money left that no person has decided about.
+    """Decide about every booked movement that is due.
 
-    Settles the certain ones, each in its own transaction, and stores the rest in chunks; `between` is called
-    after each few hundred movements, outside any transaction of this function. Running it again changes
-    nothing; two at once settle nothing twice, since the slower one finds its rows changed and leaves them
-    to the next pass.
+    Each few hundred are stored in a transaction of their own, and `between` is called after each, outside
+    any transaction of this function. Running it again changes nothing. Two at once settle nothing twice: the
+    slower one finds its rows changed, reads anew and decides again; what still changes under it the third
+    time is left, marked as due, to the next pass.
     """
-    index = _index(organization)
-    settled = waiting = 0
-    for chunk in batched(_undecided(organization), CHUNK_MOVEMENTS):
-        undecided = []
-        for row, current in chunk:
-            verdict = kernel.decide(_payment(row), index)
-            if verdict.port is kernel.Port.AUTO:
-                settled += _settle(row, verdict, actor, index)
-            else:
-                undecided.append((row, current, verdict))
-        _keep(undecided, actor)
-        waiting += len(undecided)
-        between()
+    settled = 0
+    for _ in range(_MOST_ATTEMPTS):
+        work = _Pass(organization, actor, trigger, between)
+        try:
+            work.carry_out()
+            break
+        except Stale:
+            continue
+        finally:
+            settled += work.settled
+            work.end()
+    waiting = Decision.objects.waiting().filter(organization=organization).count()
     return Reconciled(settled=settled, waiting=waiting)
 
 
-def append_decision(
-    row: MoneyTransaction,
-    port: str,
-    *,
-    actor: Actor,
-    tier: str = "",
-    because: Iterable[kernel.Reason] = (),
-) -> Decision:
-    """Make this the current decision about a movement. Raises Stale where another was made just now."""
-    try:
-        with transaction.atomic():
-            last = Decision.objects.filter(transaction=row).order_by("-sequence").first()
-            Decision.objects.filter(transaction=row, is_current=True).update(is_current=False)
-            decision = Decision.objects.create(
-                organization_id=row.organization_id,
-                transaction=row,
-                sequence=last.sequence + 1 if last else 1,
-                port=port,
-                tier=tier,
-                because=[_plain(reason) for reason in because],
-                actor=actor.name,
-                run_id=actor.run_id,
-                created_at=timezone.now(),
+class _Pass:
+    """One reading of the books, and what follows from it."""
+
+    def __init__(
+        self,
+        organization: Organization,
+        actor: Actor,
+        trigger: MatchingRun.Trigger,
+        between: Callable[[], object],
+    ) -> None:
+        self.organization = organization
+        self.actor = actor
+        self.trigger = trigger
+        self.between = between
+        self.settled = 0
+        self.rows: dict[int, MoneyTransaction] = {}
+        """What is due, in the order in which it is decided about."""
+        self.current: dict[int, Decision] = {}
+        """What waits already, by its movement."""
+        self.payments: dict[int, kernel.Payment] = {}
+        self.faults: dict[int, tuple[kernel.Reason, ...]] = {}
+        """Why a movement was not settled when its turn came."""
+        self.certain: list[Conclusion] = []
+        self._run: MatchingRun | None = None
+
+    def carry_out(self) -> None:
+        """Decide and write. Raises Stale where somebody else changes what was read."""
+        attention.take_notice(self.organization)
+        self._read_rows()
+        self._link_transfers()
+        if not self.rows:
+            return
+        rows = list(self.rows.values())
+        self.payments = payments_of(self.organization, rows)
+        books = load_books(self.organization, rows[0].booked_on)
+        self.index = books.index
+        self._walk(deque(books.documents))
+        self._settle()
+        self._keep_the_rest()
+
+    def end(self) -> None:
+        """Say in the run's row what it did."""
+        if self._run is not None:
+            self._run.ended_at = timezone.now()
+            self._run.settled = self.settled
+            self._run.waiting = self._run.decisions.filter(port__in=Decision.WAITING).count()
+            self._run.save(update_fields=["ended_at", "settled", "waiting"])
+
+    @property
+    def run(self) -> MatchingRun:
+        """The row of this pass, made when there is something to say about it."""
+        if self._run is None:
+            self._run = MatchingRun.objects.create(
+                organization=self.organization,
+                trigger=self.trigger,
+                sync_run_id=self.actor.run_id,
+                actor=self.actor.name,
+                started_at=timezone.now(),
             )
-            record(row.organization, actor, [created(decision)])
-            return decision
-    except IntegrityError:
-        raise Stale from None
+        return self._run
 
+    def _read_rows(self) -> None:
+        """Read what is due; what is decided, or used up, is not.
 
-def learn_payer(
-    invoice: Invoice, row: MoneyTransaction, decision: Decision, provenance: str, *, actor: Actor
-) -> None:
-    """Remember whose account the money came from; undoing the decision withdraws it."""
-    if row.counterparty_account:
-        learned, is_new = PayerAccount.objects.get_or_create(
-            client_id=invoice.client_id,
-            key=account_key(row.counterparty_account),
-            defaults={
-                "organization_id": row.organization_id,
-                "number": row.counterparty_account,
-                "provenance": provenance,
-                "decision_id": decision.pk,
-            },
-        )
-        if is_new:
-            record(row.organization, actor, [created(learned)])
+        Movements of one day are taken in the order of their ids at the bank: how they arrived says nothing.
+        """
+        due = MoneyTransaction.objects.booked().filter(organization=self.organization).to_match()
+        listed = list(due.order_by("booked_on", "source", "external_id").select_related("organization"))
+        for some in batched([row.pk for row in listed], AT_ONCE):
+            decisions = Decision.objects.current().filter(transaction__in=some)
+            self.current.update((decision.transaction_id, decision) for decision in decisions)
+        done = [row for row in listed if self._is_done(row)]
+        applying.looked_at(done)
+        gone = {row.pk for row in done}
+        self.rows = {row.pk: row for row in listed if row.pk not in gone}
 
+    def _is_done(self, row: MoneyTransaction) -> bool:
+        current = self.current.get(row.pk)
+        return not row.unsettled or (current is not None and not current.is_waiting)
 
-def _index(organization: Organization) -> kernel.Index:
-    invoices = Invoice.objects.filter(organization=organization).exclude(state=Invoice.State.DRAFT)
-    accounts = PayerAccount.objects.filter(organization=organization)
-    rejected = Rejection.objects.filter(organization=organization)
-    return kernel.Index(
-        (_invoice(row) for row in invoices.order_by("due_on", "id").iterator()),
-        accounts.values_list("number", "client_id"),
-        rejected.values_list("transaction_id", "invoice_id"),
-    )
+    def _link_transfers(self) -> None:
+        for transfer in transfers.find(self.organization, list(self.rows.values())):
+            transfers.link(transfer, run=self.run, actor=self.actor)
+            for row in transfer:
+                self.rows.pop(row.pk, None)
+            self.settled += 2
 
+    def _walk(self, coming: deque[kernel.Invoice]) -> None:
+        """Decide in the order of time, documents being known from the day of their issue."""
+        stream = kernel.Stream(self.index)
+        for day, of_day in groupby(list(self.rows.values()), key=lambda row: row.booked_on):
+            self._issue(stream, coming, until=day)
+            stream.pass_to(day)
+            for row in of_day:
+                if row.match_due == MoneyTransaction.MatchDue.DECISION:
+                    payment = self.payments[row.pk]
+                    self._conclude(payment, stream.pay(payment))
+        self._issue(stream, coming, until=date.max)
 
-def _undecided(organization: Organization) -> Iterator[tuple[MoneyTransaction, Decision | None]]:
-    """Movements whose money is left and whose current decision, if any, is the engine's own."""
-    rows = (
-        MoneyTransaction.objects.filter(
-            organization=organization,
-            type=MoneyTransaction.Type.INCOME,
-            status=MoneyTransaction.Status.BOOKED,
-            amount_minor__gt=F("settled_minor"),
-        )
-        .annotate(is_possible_duplicate=_is_possible_duplicate())
-        .exclude(pk__in=Decision.objects.decided().filter(organization=organization).values("transaction"))
-        .order_by("booked_on", "id")
-    )
-    current = {
-        decision.transaction_id: decision
-        for decision in Decision.objects.waiting().filter(organization=organization)
-    }
-    for row in rows:
-        yield row, current.get(row.pk)
+    def _issue(self, stream: kernel.Stream, coming: deque[kernel.Invoice], until: date) -> None:
+        while coming and coming[0].issued_on <= until:
+            document = coming.popleft()
+            stream.pass_to(document.issued_on)
+            for payment, verdict in stream.issue(document):
+                self._conclude(payment, verdict)
 
+    def _conclude(self, payment: kernel.Payment, verdict: kernel.Verdict) -> None:
+        if verdict.port is not kernel.Port.AUTO:
+            self.faults[payment.id] = verdict.because
+            return
+        owed = {line.invoice_id: self.index.owed(line.invoice_id) + line.minor for line in verdict.settle}
+        self.certain.append(Conclusion(self.rows.pop(payment.id), payment, verdict, owed))
+        if len(self.certain) == AT_ONCE:
+            self._settle()
 
-def _is_possible_duplicate() -> Exists:
-    """Whether nobody has said yet if the movement is another one; asked with it, so as not to miss it."""
-    return Exists(duplicates.unanswered().filter(transaction=OuterRef("pk")))
+    def _settle(self) -> None:
+        if self.certain:
+            applying.settle(self.organization, self.certain, run=self.run, actor=self.actor)
+            self.settled += len(self.certain)
+            self.certain = []
+            self.between()
 
+    def _keep_the_rest(self) -> None:
+        """Offer what there is now; what waited once is not settled because something else went away."""
+        for some in batched(self.rows.values(), AT_ONCE):
+            proposals = []
+            for row in some:
+                verdict = self._for_a_person(row)
+                if verdict is not None:
+                    decision = decision_of(row, self.payments[row.pk], verdict, actor=self.actor)
+                    proposals.append((self.current.get(row.pk), decision))
+            applying.keep(proposals, lambda: self.run)
+            applying.looked_at(some)
+            self.between()
 
-def _payment(row: MoneyTransaction) -> kernel.Payment:
-    return kernel.Payment(
-        id=row.pk,
-        amount=row.unsettled,
-        booked_on=row.booked_on,
-        is_possible_duplicate=row.is_possible_duplicate,  # type: ignore[attr-defined]  # annotated
-        variable_symbol=row.variable_symbol,
-        message=row.message,
-        counterparty_account=row.counterparty_account,
-        counterparty_name=row.counterparty_name,
-    )
-
-
-def _invoice(row: Invoice) -> kernel.Invoice:
-    return kernel.Invoice(
-        id=row.pk,
-        number=row.number,
-        variable_symbol=row.variable_symbol,
-        client_id=row.client_id,
-        open=row.open,
-        total=row.total,
-        due_on=row.due_on,
-    )
-
-
-def _settle(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor, index: kernel.Index) -> bool:
-    """Apply an automatic verdict; an automatic decision is not a trusted one and passes the same guards."""
-    try:
-        with transaction.atomic():
-            decision = append_decision(
-                row, Decision.Port.AUTO, actor=actor, tier=verdict.tier, because=verdict.because
-            )
-            for settle in verdict.settle:
-                invoice = Invoice.objects.get(pk=settle.invoice_id)
-                settling.settle(invoice, row, settle.amount, actor=actor, decision_id=decision.pk)
-                learn_payer(invoice, row, decision, PayerAccount.Provenance.AUTO, actor=actor)
-    except Refused:
-        return False
-    for settle in verdict.settle:
-        index.settle(settle)
-        index.learn(row.counterparty_account, index.client_of(settle.invoice_id))
-    return True
-
-
-def _keep(verdicts: Iterable[tuple[MoneyTransaction, Decision | None, kernel.Verdict]], actor: Actor) -> None:
-    """Store verdicts that wait for a person, but for those whose current decision says the same.
-
-    Where somebody decided about a movement since it was read, that decision stands.
-    """
-    news = {
-        row.pk: (current.pk if current else None, decision)
-        for row, current, verdict in verdicts
-        if not (decision := _decision(row, verdict, actor)).says_the_same_as(current)
-    }
-    earlier = Decision.objects.filter(transaction__in=news)
-    try:
-        with transaction.atomic():
-            standing = dict(earlier.current().values_list("transaction", "pk"))
-            last = dict(earlier.values_list("transaction").annotate(Max("sequence")).order_by())
-            fresh = [decision for pk, (seen, decision) in news.items() if standing.get(pk) == seen]
-            for decision in fresh:
-                decision.sequence = last.get(decision.transaction_id, 0) + 1
-            earlier.current().filter(transaction__in=[one.transaction_id for one in fresh]).update(
-                is_current=False
-            )
-            Decision.objects.bulk_create(fresh)
-    except IntegrityError:
-        return  # somebody decides about one of them at this moment; the next pass sees that
-
-
-def _decision(row: MoneyTransaction, verdict: kernel.Verdict, actor: Actor) -> Decision:
-    return Decision(
-        organization_id=row.organization_id,
-        transaction=row,
-        sequence=1,
-        port=verdict.port,
-        because=[_plain(reason) for reason in verdict.because],
-        candidates=[_plain_candidate(candidate) for candidate in verdict.candidates],
-        actor=actor.name,
-        run_id=actor.run_id,
-        created_at=timezone.now(),
-    )
-
-
-def _plain(reason: kernel.Reason) -> dict[str, Any]:
-    return {"code": reason.code, "values": dict(reason.values)}
-
-
-def _plain_candidate(candidate: kernel.Candidate) -> dict[str, Any]:
-    return {
-        "invoice": candidate.invoice_id,
-        "for": [_plain(reason) for reason in candidate.for_],
-        "against": [_plain(reason) for reason in candidate.against],
-    }
+    def _for_a_person(self, row: MoneyTransaction) -> kernel.Verdict | None:
+        """Return what a person is asked; nothing about money that left and has to do with no document."""
+        payment = self.payments[row.pk]
+        verdict = kernel.decide(payment, self.index)
+        if verdict.port is kernel.Port.NONE and payment.minor < 0 and row.pk not in self.current:
+            return None
+        if verdict.port is not kernel.Port.AUTO:
+            return verdict
+        offered = kernel.Candidate(verdict.settle, for_=verdict.because)
+        faults = self.faults.get(row.pk, (_WAITED,))
+        return kernel.Verdict(port=kernel.Port.SUGGEST, because=faults, candidates=(offered,))

@@ -22,19 +22,31 @@ def save_client(client: Client, *, actor: Actor) -> None:
 
 
 def add_payer_account(client: Client, number: str, *, actor: Actor) -> PayerAccount:
-    """Remember that the client pays from this account. Raises Refused where that is known already."""
+    """Remember that the client pays from this account; what was only learned becomes a person's word.
+
+    Raises Refused where a person said so already.
+    """
     row = PayerAccount(
         organization=client.organization,
         client=client,
         number=number.strip(),
         provenance=PayerAccount.Provenance.HUMAN,
+        match_due=True,
     )
-    try:
-        with transaction.atomic():
-            row.save()
-            record(client.organization, actor, [created(row)])
-    except IntegrityError:
-        raise Refused("The account {number} is known already.", number=row.number) from None
+    with transaction.atomic():
+        learned = PayerAccount.objects.select_for_update(of=("self",)).filter(
+            client=client, key=account_key(row.number), provenance=PayerAccount.Provenance.AUTO
+        )
+        former = learned.first()
+        if former is not None:
+            record(client.organization, actor, [deleted(former, reason="said by a person now")])
+            former.delete()
+        try:
+            with transaction.atomic():
+                row.save()
+        except IntegrityError:
+            raise Refused("The account {number} is known already.", number=row.number) from None
+        record(client.organization, actor, [created(row)])
     return row
 
 

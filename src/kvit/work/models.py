@@ -58,6 +58,8 @@ class PayerAccount(models.Model):
     provenance = models.CharField(max_length=5, choices=Provenance)
     decision_id = models.BigIntegerField(null=True)
     """The decision it was learned from; undoing that decision withdraws it."""
+    match_due = models.BooleanField(default=False, editable=False)
+    """A person said it, and matching has not looked yet what came from it."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     AUDITED: ClassVar[tuple[str, ...]] = ("client_id", "number", "provenance", "decision_id")
@@ -65,6 +67,11 @@ class PayerAccount(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["client", "key"], name="work_payeraccount_once")]
+        indexes = [
+            models.Index(
+                fields=["organization"], name="work_payeraccount_to_match", condition=models.Q(match_due=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return self.number

@@ -22,6 +22,7 @@ WORDS: Final = {
     "payment.possible_duplicate": "It may be the same payment as another one. Say first whether it is.",
     "payment.rest": "A part of this payment settles something already; this is the rest.",
     "payment.returned": "The same money was sent back later.",
+    "payment.waited": "It waited for a person before, so a person says what it pays.",
     "payment.outgoing": "The money left, and it names no credit note.",
     "payer.own_account": "The money moves between own accounts.",
     "symbol.none": "The payment names no invoice.",
@@ -70,6 +71,7 @@ WORDS: Final = {
     # what a person said
     "person.chose": "Chosen by a person.",
     "person.dismissed": "Marked as not paying any invoice.",
+    "person.ignored": "Ignored by a person.",
 }
 
 
