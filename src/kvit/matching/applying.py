@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import connection
 
 from kvit.audit.recording import Actor, created, record
 from kvit.invoices import settling
@@ -19,7 +19,8 @@ from kvit.invoices.models import Invoice, Settlement
 from kvit.kernel import matching as kernel
 from kvit.kernel.errors import Refused, Stale
 from kvit.ledger.models import MoneyTransaction
-from kvit.matching import learning
+from kvit.ledger.whole import whole
+from kvit.matching import learning, thanks
 from kvit.matching.models import Decision, MatchingRun
 from kvit.matching.recording import decision_of, replace_current
 from kvit.users.models import Organization
@@ -50,7 +51,7 @@ def settle(
     for decision in decisions:
         decision.matching_run = run
     try:
-        with transaction.atomic():
+        with whole():
             replace_current(decisions)
             lines = [
                 line
@@ -60,6 +61,8 @@ def settle(
             settling.settle_lines(organization, lines, actor=actor)
             clients = [invoices[each.verdict.settle[0].invoice_id].client_id for each in conclusions]
             learning.learn(organization, zip(decisions, clients, strict=True), actor=actor)
+            made = [_made_paid(each, invoices) for each in conclusions]
+            thanks.promise(organization, zip(decisions, made, strict=True))
             record(organization, actor, map(created, decisions))
     except Stale:
         raise
@@ -82,7 +85,7 @@ def keep(proposals: Iterable[tuple[Decision | None, Decision]], run: Callable[[]
     if not news:
         return
     matching_run = run()
-    with transaction.atomic():
+    with whole():
         current = Decision.objects.current().filter(transaction__in=news)
         standing = dict(current.values_list("transaction_id", "pk"))
         fresh = [
@@ -113,6 +116,14 @@ def _invoices(conclusions: Iterable[Conclusion]) -> dict[int, Invoice]:
     if any(pk not in found or found[pk].open.minor != minor for pk, minor in opened.items()):
         raise Stale
     return found
+
+
+def _made_paid(conclusion: Conclusion, invoices: Mapping[int, Invoice]) -> list[Invoice]:
+    """Return the documents of which the conclusion settles all that was open."""
+    lines = conclusion.verdict.settle
+    return [
+        invoices[line.invoice_id] for line in lines if line.minor == conclusion.owed[line.invoice_id]
+    ]
 
 
 def _lines(

@@ -8,8 +8,8 @@ have been meant for that one. So everything else only refreshes what is offered 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import batched
 
-from django.db import transaction
 from django.db.models import F, Q
 
 from kvit.invoices.models import Invoice
@@ -17,6 +17,7 @@ from kvit.kernel.matching.extract import keys_in
 from kvit.kernel.matching.index import spellings
 from kvit.kernel.references import account_key
 from kvit.ledger.models import MoneyTransaction
+from kvit.ledger.whole import whole
 from kvit.matching.loading import document_of
 from kvit.matching.models import Decision, MatchingSettings
 from kvit.users.models import Organization
@@ -28,11 +29,11 @@ _Due = MoneyTransaction.MatchDue
 def take_notice(organization: Organization) -> None:
     """Mark what the documents and accounts that are new to matching may be the other side of."""
     for invoice in Invoice.objects.filter(organization=organization, match_due=True).order_by("pk"):
-        with transaction.atomic():
+        with whole():
             if Invoice.objects.filter(pk=invoice.pk, match_due=True).update(match_due=False):
                 _look_at_document(invoice)
     for account in PayerAccount.objects.filter(organization=organization, match_due=True).order_by("pk"):
-        with transaction.atomic():
+        with whole():
             if PayerAccount.objects.filter(pk=account.pk, match_due=True).update(match_due=False):
                 _look_at_account(account)
 
@@ -90,6 +91,9 @@ def _waiting(organization: Organization) -> Iterator[MoneyTransaction]:
 
 
 def _mark(ids: Iterable[int], due: MoneyTransaction.MatchDue) -> None:
-    marked = list(ids)
-    for start in range(0, len(marked), 500):
-        MoneyTransaction.objects.filter(pk__in=marked[start : start + 500]).mark_to_match(due)
+    """Mark movements, locked in the order of their ids as everywhere."""
+    for some in batched(ids, 500):
+        rows = MoneyTransaction.objects.filter(pk__in=some)
+        with whole():
+            list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+            rows.mark_to_match(due)

@@ -28,9 +28,9 @@ def learn(organization: Organization, seen: Iterable[tuple[Decision, int]], *, a
     }
     known = {
         (row.client_id, row.key): row
-        for row in PayerAccount.objects.select_for_update(of=("self",)).filter(
-            organization=organization, key__in={key for _, key in facts}
-        )
+        for row in PayerAccount.objects.select_for_update(of=("self",))
+        .filter(organization=organization, key__in={key for _, key in facts})
+        .order_by("pk")
     }
     new = [
         PayerAccount(

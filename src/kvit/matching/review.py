@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.utils import timezone
 
 from kvit.audit.recording import Actor, changed, created, deleted, record
@@ -18,7 +17,8 @@ from kvit.invoices.models import Invoice, Settlement
 from kvit.kernel.errors import Refused, Stale
 from kvit.kernel.matching import Reason
 from kvit.ledger.models import MoneyTransaction
-from kvit.matching import attention, learning
+from kvit.ledger.whole import whole
+from kvit.matching import attention, learning, thanks
 from kvit.matching.models import Decision, MatchingRun, Rejection
 from kvit.matching.reconcile import reconcile
 from kvit.matching.recording import append_decision
@@ -104,14 +104,14 @@ def confirm(row: MoneyTransaction, invoice: Invoice, *, actor: Actor) -> Decisio
 
 def reject(row: MoneyTransaction, invoice: Invoice, *, actor: Actor) -> None:
     """Remember that this movement does not pay this document, and look for others."""
-    with transaction.atomic():
+    with whole():
         _remember_rejection(row, invoice, actor)
     _look_again(row.organization)
 
 
 def withdraw_rejection(row: MoneyTransaction, invoice: Invoice, *, actor: Actor) -> None:
     """Forget that this movement does not pay this document. Raises Stale where that is done already."""
-    with transaction.atomic():
+    with whole():
         rejection = Rejection.objects.select_for_update().filter(transaction=row, invoice=invoice).first()
         if rejection is None:
             raise Stale("This was undone already.")
@@ -193,16 +193,16 @@ def _settle_chosen(
     actor: Actor,
 ) -> Decision:
     _require_room(row, chosen, revision)
-    with transaction.atomic():
+    with whole():
         decision = append_decision(row, Decision.Port.MANUAL, actor=actor, because=[Reason("person.chose")])
         lines = [line for one in chosen for line in _lines(row, one, decision)]
         settling.settle_lines(row.organization, lines, actor=actor)
         clients = dict.fromkeys(one.invoice.client_id for one in chosen)
         learning.learn(row.organization, [(decision, client_id) for client_id in clients], actor=actor)
-        attention.money_moved(row, [one.invoice for one in chosen])
         if asks_about_rest:
             Decision.objects.filter(pk=decision.pk).update(is_current=False)
             _touch(row)
+    attention.money_moved(row, [one.invoice for one in chosen])
     return decision
 
 
@@ -247,7 +247,7 @@ def _lines(row: MoneyTransaction, one: Chosen, decision: Decision) -> list[settl
 
 
 def _put_away(row: MoneyTransaction, port: str, category: str, reason: str, actor: Actor) -> Decision:
-    with transaction.atomic():
+    with whole():
         fresh = MoneyTransaction.objects.select_for_update(of=("self",)).get(pk=row.pk)
         if fresh.settled_minor:
             raise Refused("This payment pays an invoice already. Undo that first.")
@@ -259,33 +259,36 @@ def _put_away(row: MoneyTransaction, port: str, category: str, reason: str, acto
 
 def _undo(decision: Decision, actor: Actor) -> int:
     """Take a decision back, and its other side where it is a transfer; return how many decisions it was."""
-    with transaction.atomic():
+    with whole():
         pair = [decision]
         if decision.mirror_id is not None:
             pair += Decision.objects.filter(
                 transaction=decision.mirror_id, mirror=decision.transaction_id, undone_at__isnull=True
             ).select_related("transaction", "organization")
-        for one in pair:
-            _take_back(one, actor)
+        freed = [invoice for one in pair for invoice in _take_back(one, actor)]
+    attention.money_moved(decision.transaction, freed)
     return len(pair)
 
 
-def _take_back(decision: Decision, actor: Actor) -> None:
+def _take_back(decision: Decision, actor: Actor) -> list[Invoice]:
+    """Void what the decision settled and forget what it taught; return the documents that are open again."""
     taken = Decision.objects.filter(pk=decision.pk, undone_at__isnull=True).exclude(port__in=Decision.WAITING)
     undone = {"undone_at": timezone.now(), "undone_by": actor.name}
     if not taken.update(is_current=False, **undone):
         raise Stale("This was undone already.")
     before = {"undone_at": None, "undone_by": ""}
     record(decision.organization, actor, [changed(decision, before, undone, reason="undone")])
-    lines = Settlement.objects.filter(
+    found = Settlement.objects.filter(
         decision_id=decision.pk, voids__isnull=True, voided_by__isnull=True
     ).select_related("invoice", "credit_note", "transaction", "organization")
-    for line in lines.order_by("transaction_id", "invoice_id", "pk"):
+    lines = list(found.order_by("transaction_id", "invoice_id", "pk"))
+    for line in lines:
         settling.unsettle(line, actor=actor, reason="decision undone")
         _remember_rejection(decision.transaction, line.invoice, actor)
-        attention.money_moved(decision.transaction, [line.invoice])
     learning.unlearn(decision, actor=actor)
+    thanks.cancel(decision)
     _touch(decision.transaction)
+    return [line.invoice for line in lines]
 
 
 def _remember_rejection(row: MoneyTransaction, invoice: Invoice, actor: Actor) -> None:

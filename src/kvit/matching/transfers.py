@@ -7,13 +7,12 @@ from datetime import timedelta
 from itertools import batched
 from typing import Final, NamedTuple
 
-from django.db import transaction
-
 from kvit.audit.recording import Actor
 from kvit.kernel import matching as kernel
 from kvit.kernel.errors import Stale
 from kvit.kernel.references import account_key
 from kvit.ledger.models import BankAccount, MoneyTransaction
+from kvit.ledger.whole import whole
 from kvit.matching.loading import movement_of
 from kvit.matching.models import Decision, MatchingRun
 from kvit.matching.recording import append_decision
@@ -56,7 +55,7 @@ def find(organization: Organization, rows: Sequence[MoneyTransaction]) -> list[T
 
 def link(transfer: Transfer, *, run: MatchingRun, actor: Actor) -> None:
     """Decide that these are two sides of one transfer. Raises Stale where one has changed since read."""
-    with transaction.atomic():
+    with whole():
         for row in sorted(transfer, key=lambda row: row.pk):
             untouched = MoneyTransaction.objects.filter(
                 pk=row.pk,
