@@ -82,7 +82,7 @@ def test_two_payments_for_one_invoice_pay_it_once(organization: Organization) ->
     invoice = an_invoice(a_client(organization))
     rows = [waiting_payment(organization) for _ in range(2)]
     facts = bank_facts()
-    results = together(*[lambda row=row: review.confirm(row, invoice, actor=EVA) for row in rows])  # type: ignore[misc]
+    results = together(*[lambda row=row: review.confirm(row, invoice, actor=EVA) for row in rows])
     assert len(refusals(results)) == 1
     assert Settlement.objects.count() == 1
     assert_books_hold(facts)
@@ -93,7 +93,7 @@ def test_one_payment_for_two_invoices_is_spent_once(organization: Organization) 
     invoices = [an_invoice(client) for _ in range(2)]
     row = waiting_payment(organization)
     facts = bank_facts()
-    results = together(*[lambda one=one: review.confirm(row, one, actor=EVA) for one in invoices])  # type: ignore[misc]
+    results = together(*[lambda one=one: review.confirm(row, one, actor=EVA) for one in invoices])
     assert len(refusals(results)) == 1
     assert_books_hold(facts)
 
@@ -106,7 +106,7 @@ def test_a_worker_does_not_settle_what_a_person_says_no_to(organization: Organiz
         facts = bank_facts()
         together(
             lambda: reconcile(organization),
-            lambda row=row, invoice=invoice: review.reject(row, invoice, actor=EVA),  # type: ignore[misc]
+            lambda row=row, invoice=invoice: review.reject(row, invoice, actor=EVA),
         )
         reconcile(organization)
         automatic = Decision.objects.filter(transaction=row, port="auto", undone_at__isnull=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
 from kvit.invoices.models import Invoice
@@ -45,7 +45,7 @@ class Overview:
     received: Figure
     """Booked income of the current month."""
     waiting: Figure
-    """What is open on issued invoices."""
+    """What is open on issued invoices; what we owe on credit notes is none of it."""
     overdue: Figure
     """The part of `waiting` whose due date has passed."""
     to_review: int
@@ -58,11 +58,11 @@ class Overview:
 def overview(organization: Organization, today: date) -> Overview:
     """Compute the figures as of `today` (in the organization's time zone)."""
     transactions = MoneyTransaction.objects.filter(organization=organization)
-    invoices = Invoice.objects.filter(organization=organization)
+    invoices = Invoice.objects.filter(organization=organization, kind=Invoice.Kind.INVOICE)
     return Overview(
         received=_received(organization, today),
-        waiting=_open(invoices.filter(state=Invoice.State.ISSUED)),
-        overdue=_open(invoices.filter(state=Invoice.State.ISSUED, due_on__lt=today)),
+        waiting=_open(invoices.open()),
+        overdue=_open(invoices.overdue(today)),
         to_review=to_review(organization),
         latest_runs=tuple(
             SyncHistory.objects.filter(organization=organization).select_related("connection")[:LATEST_RUNS]
@@ -72,12 +72,26 @@ def overview(organization: Organization, today: date) -> Overview:
 
 
 def to_review(organization: Organization) -> int:
-    """Count what waits for a person: movements to decide about, conflicts and possible duplicates."""
+    """Count what waits for a person: movements to decide about, conflicts and possible duplicates.
+
+    Income that matching has not looked at yet waits as well.
+    """
     decisions = Decision.objects.waiting().filter(organization=organization).count()
+    new = MoneyTransaction.objects.booked().income().to_match().filter(organization=organization)
+    current = Decision.objects.current().filter(transaction=OuterRef("pk"))
+    decisions += new.filter(settled_minor=0).exclude(Exists(current)).count()
     conflicts = TransactionConflict.objects.filter(
         organization=organization, resolved_at__isnull=True
     ).count()
-    return decisions + conflicts + duplicates.waiting(organization).count()
+    questions = duplicates.waiting(organization).count()
+    return decisions + _not_looked_at(organization) + conflicts + questions
+
+
+def _not_looked_at(organization: Organization) -> int:
+    """Count the income that is to be matched and about which nothing is decided or proposed."""
+    due = MoneyTransaction.objects.booked().income().to_match().filter(organization=organization)
+    decided = Decision.objects.current().filter(transaction=OuterRef("pk"))
+    return due.exclude(settled_minor=F("amount_minor")).filter(~Exists(decided)).count()
 
 
 def _received(organization: Organization, today: date) -> Figure:
