@@ -18,6 +18,8 @@ _MODULES = {
     "ingest.postgres": "benchmarks.ingest",
     "parse": "benchmarks.parse",
     "match.kernel": "benchmarks.matching",
+    "match.sqlite": "benchmarks.matching_app",
+    "match.postgres": "benchmarks.matching_app",
 }
 
 

@@ -52,7 +52,7 @@ def business(seed: int, days: int = 15, clients: int = 5) -> list[Day]:
             for at in range(chance.randrange(1, 4))
         )
         owed += issues
-        movements = []
+        movements: list[Movement] = []
         for at in range(chance.randrange(1, 4)):
             if owed:
                 issue = owed.pop(chance.randrange(len(owed)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import pytest
@@ -104,10 +105,7 @@ def test_a_worker_does_not_settle_what_a_person_says_no_to(organization: Organiz
         invoice = an_invoice(a_client(organization))
         row = a_payment(an_account(organization), variable_symbol=invoice.variable_symbol)
         facts = bank_facts()
-        together(
-            lambda: reconcile(organization),
-            lambda row=row, invoice=invoice: review.reject(row, invoice, actor=EVA),
-        )
+        together(partial(reconcile, organization), partial(review.reject, row, invoice, actor=EVA))
         reconcile(organization)
         automatic = Decision.objects.filter(transaction=row, port="auto", undone_at__isnull=True)
         rejected_at = row.rejections.get().created_at
