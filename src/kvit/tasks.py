@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from kvit import pipeline
 from kvit.audit import sealing
+from kvit.matching import thanks
 from kvit.matching.reconcile import reconcile
 from kvit.sync import queue, retention, schedule, workers
 from kvit.sync.models import SyncHistory
@@ -136,6 +137,7 @@ _keys = KeyCheck()
 PRESENCE: Final = timedelta(seconds=20)
 CHORES: Final[Sequence[tuple[Callable[[datetime], object], timedelta]]] = (
     (sealing.seal, timedelta(minutes=1)),
+    (thanks.send_due, timedelta(minutes=1)),
     (retention.purge, timedelta(hours=1)),
 )
 

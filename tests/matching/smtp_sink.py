@@ -77,7 +77,6 @@ def running_smtp_sink() -> Iterator[SmtpSink]:
             sink.port = server.sockets[0].getsockname()[1]
             ready.set()
             await stop.wait()
-            server.close_clients()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()

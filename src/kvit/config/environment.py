@@ -12,6 +12,7 @@ from typing import Literal, cast
 
 import platformdirs
 
+from kvit.config.mail import MailServer
 from kvit.kernel.errors import SettingsError
 from kvit.kernel.sealing import Key, KeyRing
 
@@ -25,7 +26,7 @@ class Environment:
     production: bool
     debug: bool
     data_dir: Path
-    database_url: str
+    database_url: str = field(repr=False)
     """Empty for the SQLite file in the data folder."""
     secret_key: str = field(repr=False)
     master_keys: KeyRing = field(repr=False)
@@ -35,6 +36,8 @@ class Environment:
     lease_seconds: float
     raw_days: int
     """How long sealed answers and records of sources are kept."""
+    mail_server: MailServer | None
+    """None sends no mail."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
@@ -65,6 +68,9 @@ class Environment:
             ),
             lease_seconds=_seconds(variables, "KVIT_LEASE_SECONDS", "60"),
             raw_days=_days(variables, "KVIT_RAW_DAYS", "90"),
+            mail_server=MailServer.from_url(
+                variables.get("KVIT_SMTP_URL", ""), variables.get("KVIT_MAIL_FROM", "")
+            ),
         )
 
 

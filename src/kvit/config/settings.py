@@ -136,6 +136,16 @@ SECURE_CSP = {
     "base-uri": ["'none'"],
 }
 FORM_RENDERER = "kvit.web.forms.Renderer"
+
+_mail = KVIT.mail_server
+MAILERS = (
+    {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": _mail.options}}
+    if _mail
+    else {}
+)
+DEFAULT_FROM_EMAIL = _mail.sender if _mail else ""
+SILENCED_SYSTEM_CHECKS = [] if _mail else ["mail.W001"]  # without a server, Kvit sends no mail
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 
 LOGGING_CONFIG = None

@@ -74,12 +74,10 @@ def overview(organization: Organization, today: date) -> Overview:
 def to_review(organization: Organization) -> int:
     """Count what waits for a person: movements to decide about, conflicts and possible duplicates.
 
-    Income that matching has not looked at yet waits as well.
+    Income that matching has not looked at yet waits as well: a run that is undone as a whole leaves the
+    figure as it was before the run.
     """
     decisions = Decision.objects.waiting().filter(organization=organization).count()
-    new = MoneyTransaction.objects.booked().income().to_match().filter(organization=organization)
-    current = Decision.objects.current().filter(transaction=OuterRef("pk"))
-    decisions += new.filter(settled_minor=0).exclude(Exists(current)).count()
     conflicts = TransactionConflict.objects.filter(
         organization=organization, resolved_at__isnull=True
     ).count()

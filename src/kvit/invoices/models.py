@@ -45,11 +45,24 @@ class NumberSeries(models.Model):
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
     def open(self) -> InvoiceQuerySet:
+        """Issued documents of which something is open, credit notes among them."""
         return self.filter(state=Invoice.State.ISSUED)
+
+    def receivable(self) -> InvoiceQuerySet:
+        """Open invoices: what clients owe."""
+        return self.open().filter(kind=Invoice.Kind.INVOICE)
+
+    def payable(self) -> InvoiceQuerySet:
+        """Open credit notes: what is owed to clients."""
+        return self.open().filter(kind=Invoice.Kind.CREDIT_NOTE)
 
     def overdue(self, today: date) -> InvoiceQuerySet:
         """Open invoices whose due date has passed; on the due date itself they are not overdue yet."""
-        return self.open().filter(due_on__lt=today)
+        return self.receivable().filter(due_on__lt=today)
+
+    def effective(self) -> InvoiceQuerySet:
+        """Documents that were issued and are not void."""
+        return self.filter(state__in=(Invoice.State.ISSUED, Invoice.State.PAID))
 
 
 class Invoice(models.Model):
@@ -197,8 +210,34 @@ class Invoice(models.Model):
     def is_draft(self) -> bool:
         return self.state == self.State.DRAFT
 
+    @property
+    def is_void(self) -> bool:
+        return self.state == self.State.VOID
+
+    @property
+    def signed_total(self) -> Money:
+        """The total as lists and sums count it: negative for a credit note."""
+        return -self.total if self.is_credit_note else self.total
+
+    @property
+    def creditable(self) -> Money:
+        """How much of an invoice its credit notes leave; nothing of what is no effective invoice."""
+        if self.is_credit_note or self.is_draft or self.is_void:
+            return Money(0, self.currency)
+        credited = self.credit_notes.effective().aggregate(sum=Sum("total_minor"))["sum"] or 0
+        return Money(self.total_minor - credited, self.currency)
+
+    @property
+    def is_voidable(self) -> bool:
+        """Whether nothing stands in the way of declaring it void; see `void`."""
+        return (
+            self.state == self.State.ISSUED
+            and not self.settled_minor
+            and not self.credit_notes.effective().exists()
+        )
+
     def is_overdue(self, today: date) -> bool:
-        return self.state == self.State.ISSUED and self.due_on < today
+        return self.state == self.State.ISSUED and not self.is_credit_note and self.due_on < today
 
     def write(self, lines: Sequence[InvoiceLine], *, actor: Actor) -> None:
         """Save the draft with these lines instead of its former ones. Raises Stale once it is issued."""
@@ -215,23 +254,48 @@ class Invoice(models.Model):
             record(self.organization, actor, [saved, *self._replace_lines(lines)])
 
     def issue(self, on: date, *, actor: Actor) -> None:
-        """Take the next number and freeze the invoice; `on` is its date of issue.
+        """Take the next number and freeze the document; `on` is its date of issue.
 
-        Raises Stale where it is no draft any more, and Refused where it has no lines or amount, or where
-        another open invoice has its variable symbol. The number is taken only if all else holds.
+        A credit note pays what is open on the invoice it corrects; the rest of it is owed to the client.
+        Raises Stale where it is no draft any more, and Refused where it has no lines or amount, where it
+        takes back more than its invoice leaves, or where another open document has its variable symbol. The
+        number is taken only if all else holds.
         """
+        from kvit.invoices import crediting  # it settles, and settling rests on this module
+
         try:
             with transaction.atomic():
+                corrected = None if self.corrects is None else _locked(self.corrects)
                 draft = _locked(self)
                 if not draft.is_draft:
                     raise Stale("The invoice has been issued already.")
+                if corrected is not None:
+                    crediting.require_room(draft, corrected, on)
                 before = audited_values(draft)
                 draft._freeze(on)
                 record(draft.organization, actor, [changed(draft, before, audited_values(draft))])
+                if corrected is not None:
+                    crediting.offset(draft, corrected, on, actor=actor)
         except IntegrityError:
             raise Refused(
                 "Another open invoice has the same variable symbol. Change it on this one."
             ) from None
+        self.refresh_from_db()
+
+    def void(self, *, actor: Actor, reason: str = "") -> None:
+        """Declare an issued document to be none; its number stays used and its symbol is free again.
+
+        Raises Refused for a draft, for what anything pays and for an invoice with credit notes, and Stale
+        where it is void already.
+        """
+        with transaction.atomic():
+            document = _locked(self)
+            document._require_voidable()
+            untouched = Invoice.objects.filter(pk=document.pk, state=self.State.ISSUED, settled_minor=0)
+            if not untouched.update(state=self.State.VOID, match_due=True):
+                raise Stale
+            before, after = {"state": document.state}, {"state": self.State.VOID}
+            record(document.organization, actor, [changed(document, before, after, reason)])
         self.refresh_from_db()
 
     def discard(self, *, actor: Actor) -> None:
@@ -254,6 +318,16 @@ class Invoice(models.Model):
         self.lines.all().delete()
         InvoiceLine.objects.bulk_create(lines)
         return [*gone, *map(created, lines)]
+
+    def _require_voidable(self) -> None:
+        if self.is_void:
+            raise Stale("{number} is void already.", number=self.number)
+        if self.is_draft:
+            raise Refused("A draft is deleted, not declared void.")
+        if self.settled_minor:
+            raise Refused("Something pays {number}. Undo its payments first.", number=self.number)
+        if self.credit_notes.effective().exists():
+            raise Refused("{number} has credit notes. Declare them void first.", number=self.number)
 
     def _freeze(self, on: date) -> None:
         if self.total_minor <= 0:
@@ -327,6 +401,16 @@ class InvoiceLine(models.Model):
     def total(self) -> Money:
         return Money(self.total_minor, self.invoice.currency)
 
+    @property
+    def signed_unit_price(self) -> Money:
+        """As paper shows it: with a minus on a credit note."""
+        return -self.unit_price if self.invoice.is_credit_note else self.unit_price
+
+    @property
+    def signed_total(self) -> Money:
+        """As paper shows it: with a minus on a credit note."""
+        return -self.total if self.invoice.is_credit_note else self.total
+
 
 class Settlement(models.Model):
     """How much of a source settles which invoice. Append-only: an undo is a line that voids another."""
@@ -337,6 +421,8 @@ class Settlement(models.Model):
         ROUNDING = "rounding", _("rounding")
         FEE = "fee", _("fee")
         MANUAL = "manual", _("marked by hand")
+        PAYOUT = "payout", _("offset in a payout")
+        """Refunds that a gateway took out of its payout: part of sales, against the credit notes refunded."""
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="settlements")
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="settlements")
@@ -388,7 +474,7 @@ class Settlement(models.Model):
                 condition=Q(source_kind="transaction", transaction__isnull=False, credit_note__isnull=True)
                 | Q(source_kind="credit_note", transaction__isnull=True, credit_note__isnull=False)
                 | Q(
-                    source_kind__in=["manual", "rounding", "fee"],
+                    source_kind__in=["manual", "rounding", "fee", "payout"],
                     transaction__isnull=True,
                     credit_note__isnull=True,
                 ),

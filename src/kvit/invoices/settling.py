@@ -117,9 +117,10 @@ def unsettle(settlement: Settlement, *, actor: Actor, reason: str = "") -> Settl
         raise Refused("This line is itself an undo.")
     with database_transaction.atomic():
         released = _release(settlement)
-        reopened = [_reopen(document, settlement.amount_minor) for document in _locked_documents(settlement)]
+        documents = _locked_documents(settlement)
         if Settlement.objects.filter(voids=settlement).exists():
             raise Stale("This was undone already.")
+        reopened = [_reopen(document, settlement.amount_minor) for document in documents]
         line = Settlement.objects.create(
             organization_id=settlement.organization_id,
             invoice=settlement.invoice,

@@ -121,9 +121,7 @@ def _invoices(conclusions: Iterable[Conclusion]) -> dict[int, Invoice]:
 def _made_paid(conclusion: Conclusion, invoices: Mapping[int, Invoice]) -> list[Invoice]:
     """Return the documents of which the conclusion settles all that was open."""
     lines = conclusion.verdict.settle
-    return [
-        invoices[line.invoice_id] for line in lines if line.minor == conclusion.owed[line.invoice_id]
-    ]
+    return [invoices[line.invoice_id] for line in lines if line.minor == conclusion.owed[line.invoice_id]]
 
 
 def _lines(

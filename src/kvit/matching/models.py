@@ -14,6 +14,7 @@ from kvit.invoices.models import Invoice
 from kvit.kernel.matching import Tier
 from kvit.ledger.models import MoneyTransaction
 from kvit.users.models import Organization
+from kvit.work.models import Client
 
 
 class MatchingSettings(models.Model):
@@ -240,3 +241,42 @@ class Rejection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction} ↛ {self.invoice}"
+
+
+class ThankYou(models.Model):
+    """A mail that thanks a client for what matched by itself: promised with the match, sent later."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waits")
+        SENDING = "sending", _("being sent")
+        SENT = "sent", _("sent")
+        CANCELLED = "cancelled", _("not sent, it does not hold any more")
+        FAILED = "failed", _("refused by the mail server")
+        UNKNOWN = "unknown", _("perhaps sent; it is not tried again")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="thank_yous", db_index=False)
+    decision = models.OneToOneField(Decision, models.CASCADE, related_name="thank_you")
+    client = models.ForeignKey(Client, models.CASCADE, related_name="thank_yous")
+    invoices = models.JSONField()
+    """The ids of the invoices that the decision made paid."""
+    send_after = models.DateTimeField()
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_at = models.DateTimeField(null=True)
+    """When a worker began to send it, before it did anything else about it."""
+    ended_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=100, blank=True)
+    """Why it was not sent so far: the kind of the error and the mail server's number, never its words."""
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["state", "send_after"], name="matching_thankyou_due"),
+            models.Index(fields=["organization", "-id"], name="matching_thankyou_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client}: {self.state}"
+
+
+from kvit.matching.payout_models import PayoutLine, PayoutReport  # noqa: E402, F401 – Django finds models here

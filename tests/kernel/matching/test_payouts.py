@@ -5,9 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from kvit.kernel.matching import Line, Reason
-from kvit.kernel.matching.payouts import Payout, PayoutLine, Settled, credit_of, settle_payout
+from kvit.kernel.matching.payouts import (
+    Payout,
+    PayoutLine,
+    Settled,
+    Share,
+    Withheld,
+    credit_of,
+    settle_payout,
+    shares,
+    withheld,
+)
 from tests.kernel.matching.cases import DAY, OTHER_ACCOUNT, index, invoice, payment
 
 
@@ -76,3 +88,40 @@ def test_the_credit_is_found_by_reference_else_by_account_and_day() -> None:
     twin = payment("", id=4, minor=990, counterparty_account=OTHER_ACCOUNT)
     assert credit_of(report, [of_account, twin]) is None
     assert credit_of(report, [payment("", "PO-77123", id=5, minor=991)]) is None
+
+
+def test_a_cost_of_the_payout_is_only_part_of_the_fee() -> None:
+    result = settled(payout(PayoutLine("2026-001", 1000, 12), PayoutLine("", 0, 30)), invoice())
+    assert result == Settled((Line(1, 1000),), 42, ())
+
+
+def test_refunds_and_costs_are_taken_out_of_the_first_sales() -> None:
+    sales = [PayoutLine("A", 1000, 10), PayoutLine("B", 500, 5)]
+    lines = [*sales, PayoutLine("C", -1100, 2), PayoutLine("", 0, 30)]
+    assert withheld(lines) == Withheld(32, 1100)
+    assert shares(sales, withheld(lines)) == [Share(0, 42, 958), Share(353, 5, 142)]
+
+
+def test_fees_given_back_make_refunds_cheaper_and_never_pay_more_than_a_sale() -> None:
+    sale = PayoutLine("A", 1000, -20)
+    assert withheld([sale, PayoutLine("B", -300, -5)]) == Withheld(0, 275)
+    assert shares([sale], withheld([sale])) == [Share(1000, 0, 0)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5000), st.integers(-50, 6000)), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(-3000, 0), st.integers(-50, 50)), max_size=4),
+)
+def test_what_pays_the_sales_makes_up_the_net_sum_the_fees_and_the_refunds(
+    sold: list[tuple[int, int]], others: list[tuple[int, int]]
+) -> None:
+    sales = [PayoutLine("S", *each) for each in sold]
+    lines = [*sales, *(PayoutLine("R", *each) for each in others)]
+    net = sum(line.gross_minor - line.fee_minor for line in lines)
+    assume(net >= 0)
+    still = withheld(lines)
+    parts = shares(sales, still)
+    assert [sum(part) for part in parts] == [line.gross_minor for line in sales]
+    assert all(min(part) >= 0 for part in parts)
+    assert sum(part.offset_minor for part in parts) == still.offset_minor
+    assert sum(part.paid_minor for part in parts) <= net

@@ -68,6 +68,7 @@ WORDS: Final = {
     "payout.settled": "The invoice of {symbol} is paid already.",
     "payout.refund": "{symbol} was refunded and has no credit note.",
     "payout.amount_differs": "{paid} was paid for {symbol}, but {open} is open.",
+    "payout.applied": "The payout {payout} of {provider} says which invoices the payment pays.",
     # what a person said
     "person.chose": "Chosen by a person.",
     "person.dismissed": "Marked as not paying any invoice.",

@@ -73,26 +73,104 @@ def settle_payout(payout: Payout, index: Index) -> Settled | Reason:
     """Say which documents the lines settle. Returns a reason where the lines do not make up the net sum.
 
     A line settles the one open document that its reference names, of exactly that amount: an invoice by a
-    sale, a credit note by a refund. Nothing is settled in part.
+    sale, a credit note by a refund. Nothing is settled in part. A cost (gross 0) settles nothing; it is only
+    part of the fee.
     """
     fee_minor = sum(line.fee_minor for line in payout.lines)
-    made_up_minor = sum(line.gross_minor for line in payout.lines) - fee_minor
-    if made_up_minor != payout.net_minor:
-        sums = {
-            "net": written(payout.net_minor, payout.currency),
-            "sum": written(made_up_minor, payout.currency),
-        }
-        return Reason("payout.sum_differs", sums)
-    settle: dict[int, Line] = {}
-    left: list[tuple[PayoutLine, Reason]] = []
-    for line in payout.lines:
-        result = _document(line, payout.currency, index)
-        if isinstance(result, Invoice) and result.id not in settle:
-            settle[result.id] = Line(result.id, abs(line.gross_minor))
+    if difference := sum_differs(payout):
+        return difference
+    results = documents_of(payout.lines, payout.currency, index)
+    settle = [
+        Line(each, abs(line.gross_minor))
+        for line, each in zip(payout.lines, results, strict=True)
+        if isinstance(each, int)
+    ]
+    left = [
+        (line, each) for line, each in zip(payout.lines, results, strict=True) if isinstance(each, Reason)
+    ]
+    return Settled(tuple(settle), fee_minor, tuple(left))
+
+
+def sum_differs(payout: Payout) -> Reason | None:
+    """Return why a report cannot be right: its lines do not make up what was paid out."""
+    made_up_minor = sum(line.gross_minor - line.fee_minor for line in payout.lines)
+    if made_up_minor == payout.net_minor:
+        return None
+    sums = {
+        "net": written(payout.net_minor, payout.currency),
+        "sum": written(made_up_minor, payout.currency),
+    }
+    return Reason("payout.sum_differs", sums)
+
+
+def documents_of(lines: Iterable[PayoutLine], currency: str, index: Index) -> list[int | Reason | None]:
+    """Return of each line the document it settles, or why it settles none; nothing of a cost.
+
+    No document is settled by two lines: the first one counts.
+    """
+    found: list[int | Reason | None] = []
+    for line in lines:
+        if not line.gross_minor:
+            found.append(None)
+            continue
+        result = _document(line, currency, index)
+        if isinstance(result, Invoice):
+            is_taken = result.id in found
+            found.append(Reason("payout.settled", {"symbol": line.reference}) if is_taken else result.id)
         else:
-            twice = Reason("payout.settled", {"symbol": line.reference})
-            left.append((line, result if isinstance(result, Reason) else twice))
-    return Settled(tuple(settle.values()), fee_minor, tuple(left))
+            found.append(result)
+    return found
+
+
+class Share(NamedTuple):
+    """What pays one sale, in hundredths that are never negative and together make its gross."""
+
+    paid_minor: int
+    """Of the bank credit."""
+    fee_minor: int
+    """Kept by the provider."""
+    offset_minor: int
+    """Used up by refunds of the same payout."""
+
+
+class Withheld(NamedTuple):
+    """What a payout withholds besides the fees of its sales; neither is negative."""
+
+    fee_minor: int
+    """Costs of the payout, and fees of refunds."""
+    offset_minor: int
+    """Refunds, less the fees that the provider gave back."""
+
+
+def withheld(lines: Iterable[PayoutLine]) -> Withheld:
+    """Return what a payout withholds. Fees given back beyond all refunds withhold nothing."""
+    fee_minor = refunds_minor = 0
+    for line in lines:
+        fee_minor += line.fee_minor - own_fee(line)
+        refunds_minor += max(-line.gross_minor, 0)
+    return Withheld(max(fee_minor, 0), max(refunds_minor + min(fee_minor, 0), 0))
+
+
+def own_fee(line: PayoutLine) -> int:
+    """Return the part of a line's fee that a sale pays out of its own gross; 0 for anything but a sale."""
+    return min(max(line.fee_minor, 0), max(line.gross_minor, 0))
+
+
+def shares(sales: Iterable[PayoutLine], still: Withheld) -> list[Share]:
+    """Say what pays each of these sales, where `still` has to be taken out of them.
+
+    The first ones bear it, so that what is left of the bank credit is what the other sales brought.
+    """
+    fee_left, offset_left = still
+    result = []
+    for line in sales:
+        fee_minor = own_fee(line)
+        more = min(fee_left, line.gross_minor - fee_minor)
+        offset = min(offset_left, line.gross_minor - fee_minor - more)
+        fee_left, offset_left = fee_left - more, offset_left - offset
+        fee_minor += more
+        result.append(Share(line.gross_minor - fee_minor - offset, fee_minor, offset))
+    return result
 
 
 def _document(line: PayoutLine, currency: str, index: Index) -> Invoice | Reason:
