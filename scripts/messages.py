@@ -95,7 +95,8 @@ def merged() -> Catalog:
     for text in sorted(set(texts())):
         context = text.context or None
         old = known.get(text.message, context)
-        fresh.add(text.message, old.string if old else None, context=context)
+        kept = old.string if old and isinstance(old.string, str) is not bool(text.many) else None
+        fresh.add(text.message, kept, context=context)
     return fresh
 
 

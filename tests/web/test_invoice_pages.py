@@ -11,10 +11,16 @@ from django.test import Client as Browser
 from django.utils import timezone, translation
 
 from kvit.audit.models import AuditEntry
-from kvit.invoices.models import Invoice, Settlement
+from kvit.audit.recording import SYSTEM
+from kvit.invoices import crediting, settling
+from kvit.invoices.models import Invoice, InvoiceLine, Settlement
+from kvit.ledger.models import MoneyTransaction
+from kvit.matching import review
+from kvit.matching.models import Decision
+from kvit.matching.reconcile import reconcile
 from kvit.web.amounts import NumberField, read_number
 from kvit.work.models import Client
-from tests.factories import TODAY, a_client, a_draft, a_payment, an_account, an_invoice
+from tests.factories import TODAY, a_client, a_draft, a_payment, an_account, an_invoice, money
 from tests.personas import Personas
 
 
@@ -38,6 +44,7 @@ def form_of(client: Client, *lines: tuple[str, str, str, str], **changes: str) -
         "currency": "CZK",
         "due_on": "2030-01-31",
         "variable_symbol": "",
+        "order_number": "",
         "note": "",
         "lines-TOTAL_FORMS": str(len(lines)),
         "lines-INITIAL_FORMS": "0",
@@ -129,12 +136,16 @@ def test_money_that_came_before_the_issue_pays_at_once_and_the_banner_says_why(
 ) -> None:
     account = an_account(personas.organization)
     draft = a_draft(customer, symbol="77", account=account, due_on=TODAY.replace(year=2030))
-    a_payment(account, variable_symbol="0077")
+    a_payment(account, variable_symbol="0077", booked_on=timezone.localdate())
     page = browser.post(
         f"/invoices/{draft.pk}/issue/", {"issued_on": timezone.localdate().isoformat()}, follow=True
     ).content.decode()
-    assert "matched automatically by variable symbol and amount." in page
-    assert "/decisions/" in page
+    assert "Kvit matched it by itself." in page
+    assert "one symbol, exactly what is open (A1)" in page
+    assert "<mark>0077</mark>" in page
+    assert "The references can be read in one way only." in page
+    line = Settlement.objects.get()
+    assert f'action="/settlements/{line.pk}/undo/"' in page
 
 
 def test_undoing_a_settlement_of_the_bank_undoes_its_decision(
@@ -143,7 +154,7 @@ def test_undoing_a_settlement_of_the_bank_undoes_its_decision(
     account = an_account(personas.organization)
     invoice = an_invoice(customer, account=account)
     row = a_payment(account)
-    browser.post(f"/transactions/{row.pk}/confirmation/", {"invoice": invoice.pk})
+    review.confirm(row, invoice, actor=SYSTEM)
     line = Settlement.objects.get()
     browser.post(f"/settlements/{line.pk}/undo/")
     invoice.refresh_from_db()
@@ -278,4 +289,184 @@ def test_an_accountant_looks_and_a_stranger_finds_nothing(
         assert client.get(url).status_code == 404
     assert {client.post(url, form).status_code for url in posts[1:]} == {404}
     assert client.get("/invoices/").context["rows"] == []
+    assert AuditEntry.objects.count() == before
+
+
+LATER = TODAY.replace(year=2030)
+
+
+def text_of(browser: Browser, url: str) -> str:
+    """The page with every space an ordinary one."""
+    return browser.get(url).content.decode().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def issue(browser: Browser, pk: int) -> str:
+    day = timezone.localdate().isoformat()
+    return browser.post(f"/invoices/{pk}/issue/", {"issued_on": day}, follow=True).content.decode()
+
+
+def test_an_invoice_is_declared_void_with_its_reason(browser: Browser, customer: Client) -> None:
+    invoice = an_invoice(customer, due_on=LATER)
+    assert "Its number stays used and is never given again." in text_of(browser, f"/invoices/{invoice.pk}/")
+    for _ in range(2):
+        page = browser.post(f"/invoices/{invoice.pk}/void/", {"reason": "sent twice"}, follow=True)
+    assert "is void already." in page.content.decode()
+    shown = text_of(browser, f"/invoices/{invoice.pk}/")
+    for text in ("nobody owes it", "Declared void: sent twice", "owner@example.com"):
+        assert text in shown
+    assert 'popovertarget="void-dialog"' not in shown
+    listed = browser.get("/invoices/").context
+    assert [state for _, state, _, _ in listed["rows"]] == ["void"]
+    assert dict(listed["tabs"]) == {"all": 1, "drafts": 0, "open": 0, "overdue": 0, "paid": 0}
+    assert listed["sums"] == []
+
+
+def test_a_paid_invoice_offers_no_void_and_refuses_it(browser: Browser, customer: Client) -> None:
+    invoice = an_invoice(customer)
+    settling.settle_by_hand(invoice, TODAY, actor=SYSTEM)
+    assert "void-dialog" not in text_of(browser, f"/invoices/{invoice.pk}/")
+    page = browser.post(f"/invoices/{invoice.pk}/void/", follow=True).content.decode()
+    assert "Undo its payments first." in page
+
+
+def test_declaring_it_void_withdraws_what_was_offered(
+    browser: Browser, personas: Personas, customer: Client
+) -> None:
+    invoice = an_invoice(customer)
+    row = a_payment(an_account(personas.organization))
+    reconcile(personas.organization)
+    assert Decision.objects.waiting().get(transaction=row).candidates
+    browser.post(f"/invoices/{invoice.pk}/void/")
+    assert not Decision.objects.waiting().get(transaction=row).candidates
+
+
+def test_a_credit_note_is_drafted_edited_issued_and_shown_with_a_minus(
+    browser: Browser, customer: Client
+) -> None:
+    invoice = an_invoice(customer, due_on=LATER)
+    response = browser.post(f"/invoices/{invoice.pk}/credit-note/")
+    note = Invoice.objects.get(kind="credit_note")
+    assert response["Location"] == f"/invoices/{note.pk}/edit/"
+    assert browser.post(f"/invoices/{invoice.pk}/credit-note/")["Location"] == response["Location"]
+    form = form_of(a_client(customer.organization), ("Sleva", "1", "", "210"), currency="EUR")
+    browser.post(f"/invoices/{note.pk}/edit/", form)
+    note.refresh_from_db()
+    assert (note.client, str(note.total)) == (customer, "210.00 CZK")
+    assert "Credit note" in issue(browser, note.pk)
+
+    page = text_of(browser, f"/invoices/{note.pk}/")
+    for text in ("Used up on", "-CZK 210.00", f'href="/invoices/{invoice.pk}/"', "Corrects invoice"):
+        assert text in page
+    shown = text_of(browser, f"/invoices/{invoice.pk}/")
+    for text in ("partly paid", "CZK 1,000.00 is to be paid", "CZK 210.00 has been paid", "pays CZK 210.00."):
+        assert text in shown
+    listed = browser.get("/invoices/?tab=credit-notes").context
+    assert [(state, str(row.signed_total)) for row, state, _, _ in listed["rows"]] == [
+        ("used", "-210.00 CZK")
+    ]
+    sums = browser.get("/invoices/").context["sums"]
+    assert [(str(total), str(owed)) for total, owed in sums] == [("1000.00 CZK", "1000.00 CZK")]
+
+
+def test_too_large_a_credit_note_is_refused_with_what_is_left(browser: Browser, customer: Client) -> None:
+    invoice = an_invoice(customer, due_on=LATER)
+    note = crediting.draft_credit_note(invoice, timezone.localdate(), actor=SYSTEM)
+    note.write([InvoiceLine.of("Moc", Decimal(1), "", money("1210.01 CZK"))], actor=SYSTEM)
+    assert "is not taken back yet." in issue(browser, note.pk)
+    note.refresh_from_db()
+    assert note.is_draft
+
+
+def test_an_offset_is_undone_on_the_page_and_made_again(browser: Browser, customer: Client) -> None:
+    invoice = an_invoice(customer, due_on=LATER)
+    note = crediting.draft_credit_note(invoice, timezone.localdate(), actor=SYSTEM)
+    issue(browser, note.pk)
+    line = Settlement.objects.get()
+    browser.post(f"/settlements/{line.pk}/undo/")
+    page = text_of(browser, f"/invoices/{note.pk}/")
+    for text in ("CZK 1,210.00 is owed to the client.", "void-dialog", f"Use it for {invoice.number}"):
+        assert text in page
+    assert "is left of credit note" in text_of(browser, f"/invoices/{invoice.pk}/")
+    done = browser.post(
+        f"/invoices/{note.pk}/offset/", {"invoice": invoice.pk, "from": "invoice"}, follow=True
+    )
+    assert done.redirect_chain[-1][0] == f"/invoices/{invoice.pk}/"
+    invoice.refresh_from_db()
+    assert invoice.state == "paid"
+    again = browser.post(f"/invoices/{note.pk}/offset/", {"invoice": invoice.pk}, follow=True)
+    assert "Nothing is open on one of them any more." in again.content.decode()
+
+
+def test_what_is_left_of_a_payment_is_used_for_another_invoice(
+    browser: Browser, personas: Personas, customer: Client
+) -> None:
+    first, second = an_invoice(customer, "100.00 CZK"), an_invoice(customer, "50.00 CZK")
+    row = a_payment(an_account(personas.organization), "130.00 CZK")
+    url = f"/invoices/{second.pk}/"
+    assert "is left of the payment of" not in text_of(browser, url)
+    review.confirm(row, first, actor=SYSTEM)
+    assert "CZK 30.00 is left of the payment of" in text_of(browser, url)
+    browser.post(f"/invoices/{second.pk}/credit/", {"payment": row.pk})
+    second.refresh_from_db()
+    assert (str(second.open), MoneyTransaction.objects.get().unsettled.minor) == ("20.00 CZK", 0)
+    page = text_of(browser, url)
+    assert "is left of the payment of" not in page
+    assert "Matched by owner@example.com." in page
+    browser.post(f"/settlements/{Settlement.objects.get(invoice=second).pk}/undo/")
+    assert "is left of the payment of" not in text_of(browser, url)  # this pair was said to be wrong
+
+
+def test_a_difference_written_off_and_another_currency_are_said_in_words(
+    browser: Browser, personas: Personas, customer: Client
+) -> None:
+    account = an_account(personas.organization)
+    invoice, euros = an_invoice(customer, "1210.40 CZK"), an_invoice(customer, "50.00 EUR")
+    paid, changed = a_payment(account), a_payment(account, "1255.00 CZK")
+    rounding = review.Chosen(invoice=invoice, minor=121000, write_off=Settlement.Source.ROUNDING)
+    review.settle_chosen(paid, [rounding], actor=SYSTEM)
+    exchanged = review.Chosen(invoice=euros, minor=5000, source_minor=125500)
+    review.settle_chosen(changed, [exchanged], actor=SYSTEM)
+    page = text_of(browser, f"/invoices/{invoice.pk}/")
+    assert (
+        page.count("CZK 0.40 was left and written off as rounding.") == 2
+    )  # by its payment, and in the history
+    assert "It took CZK 1,255.00 of the payment, at a rate of 25.1" in text_of(
+        browser, f"/invoices/{euros.pk}/"
+    )
+
+
+def test_a_payment_of_several_invoices_names_the_others(
+    browser: Browser, personas: Personas, customer: Client
+) -> None:
+    one, two = an_invoice(customer, "100.00 CZK"), an_invoice(customer, "50.00 CZK")
+    row = a_payment(an_account(personas.organization), "150.00 CZK")
+    chosen = [review.Chosen(invoice=each, minor=each.total_minor) for each in (one, two)]
+    review.settle_chosen(row, chosen, actor=SYSTEM)
+    page = text_of(browser, f"/invoices/{one.pk}/")
+    assert f'The same payment also pays <a href="/invoices/{two.pk}/">{two.number}</a> (CZK 50.00)' in page
+
+
+def test_the_order_number_is_kept_shown_and_matched(
+    browser: Browser, personas: Personas, customer: Client
+) -> None:
+    browser.post("/invoices/new/", form_of(customer, ("Zboží", "1", "", "300"), order_number="OBJ-778812"))
+    invoice = Invoice.objects.get()
+    issue(browser, invoice.pk)
+    assert "OBJ-778812" in text_of(browser, f"/invoices/{invoice.pk}/")
+    booked_on = timezone.localdate()
+    a_payment(
+        an_account(personas.organization), "300.00 CZK", message="objednavka OBJ-778812", booked_on=booked_on
+    )
+    assert reconcile(personas.organization).settled == 1
+
+
+def test_who_may_only_look_corrects_nothing(client: Browser, personas: Personas, customer: Client) -> None:
+    invoice = an_invoice(customer)
+    before = AuditEntry.objects.count()
+    urls = [f"/invoices/{invoice.pk}/{act}/" for act in ("void", "credit-note", "credit", "offset")]
+    client.force_login(personas.accountant)
+    assert {client.post(url).status_code for url in urls} == {403}
+    assert "void-dialog" not in client.get(f"/invoices/{invoice.pk}/").content.decode()
+    client.force_login(personas.stranger)
+    assert {client.post(url, {"payment": "1", "invoice": "1"}).status_code for url in urls} == {404}
     assert AuditEntry.objects.count() == before

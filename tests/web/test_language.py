@@ -18,6 +18,7 @@ from django.utils import timezone, translation
 from django.utils.translation import ngettext, pgettext
 
 from kvit.kernel.errors import Refused
+from kvit.kernel.money import Money
 from kvit.matching.reconcile import reconcile
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.users.models import User
@@ -52,7 +53,7 @@ def test_every_kind_of_text_is_found() -> None:
     assert messages.Text("name", context="of a person") in found
     assert messages.Text("The credentials were refused. Enter them again.") in found  # an error's docstring
     assert messages.Text("This is an Excel workbook. Export the statement as CSV.") in found
-    assert messages.Text("same variable symbol") in found  # a reason of matching
+    assert messages.Text("payer's name alike") in found  # a reason of matching
     assert messages.Text("Fio asks for 30.") in found  # the help of a plugin's field
     assert messages.Text("Demo bank") in found  # the title of a plugin
 
@@ -113,26 +114,19 @@ def test_no_invoice_is_counted_with_the_third_form() -> None:
 
 
 def test_an_error_is_told_in_czech_with_its_parts() -> None:
-    error = Refused(
-        "Invoice {invoice} with the variable symbol {symbol} is paid already.",
-        invoice="2026-0042",
-        symbol="20260042",
-    )
+    error = Refused("Only {open} is open on {number}.", open=Money(30_000, "CZK"), number="2026-0042")
     with translation.override("cs"):
-        assert words.error_text(error) == (
-            "Faktura 2026-0042 s variabilním symbolem 20260042 už je uhrazena."
-        )
+        assert words.error_text(error) == "Na faktuře 2026-0042 zbývá uhradit jen 300,00\u00a0Kč."
     with translation.override("en"):
-        assert (
-            words.error_text(error) == "Invoice 2026-0042 with the variable symbol 20260042 is paid already."
-        )
+        assert words.error_text(error) == "Only CZK\u00a0300.00 is open on 2026-0042."
 
 
 def test_an_amount_in_a_reason_is_written_in_czech() -> None:
-    reason = {"code": "amount.differs", "values": {"paid": "1210.00 CZK", "open": "1500.00 CZK"}}
+    values = {"paid": "1210.00 CZK", "open": "1500.00 CZK", "invoice": "2026-001"}
+    reason = {"code": "amount.differs", "values": values}
     with translation.override("cs"):
         assert words.reason_text(reason) == (
-            "Přišlo 1\u00a0210,00\u00a0Kč, ale k úhradě zbývá 1\u00a0500,00\u00a0Kč."
+            "Přišlo 1\u00a0210,00\u00a0Kč, ale na 2026-001 zbývá 1\u00a0500,00\u00a0Kč."
         )
 
 
@@ -196,7 +190,7 @@ def _pages_of_a_busy_business(personas: Personas) -> list[str]:
     late = an_invoice(
         customer, symbol="222", issued_on=today - timedelta(days=9), due_on=today - timedelta(days=5)
     )
-    a_payment(account, variable_symbol="111", counterparty_name="Jan Novák")
+    a_payment(account, variable_symbol="111", counterparty_name="Jan Novák", booked_on=today)
     doubtful = a_payment(account, "1000.00 CZK", variable_symbol="222", message="díky")
     unknown = a_payment(account, "77.00 CZK", booked_on=today)
     post(account, [a_movement(amount="-200.00 CZK", booked_on=today)])
@@ -226,6 +220,7 @@ def _pages_of_a_busy_business(personas: Personas) -> list[str]:
         *(reverse(name) for name in ("dashboard", "profile", "connections", "import", "transactions")),
         *(reverse(name) for name in ("review", "invoices", "invoice-new", "clients", "client-new")),
         *(reverse(name) for name in ("import-profiles", "accounts")),
+        *(reverse(name) for name in ("matching", "matching-runs", "payouts", "payout-new")),
         reverse("account", args=[account.pk]),
         *(f"{reverse('review')}?tab={tab}" for tab in ("matched", "dismissed")),
         *(f"{reverse('invoices')}?tab={tab}" for tab in ("drafts", "open", "overdue", "paid")),

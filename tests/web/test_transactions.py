@@ -81,7 +81,7 @@ def test_the_export_holds_exactly_the_filtered_movements(browser: Browser, perso
         account,
         variable_symbol=invoice.variable_symbol,
         counterparty_name='Pekárna "U Lva", s.r.o.',
-        counterparty_account="19-2000145399/0800",
+        counterparty_account="123456789/0100",
         message="=HYPERLINK(1)",
     )
     a_payment(account, "-0.05 CZK")
@@ -92,7 +92,7 @@ def test_the_export_holds_exactly_the_filtered_movements(browser: Browser, perso
 
     line = (
         "2026-11-22,CZ6508000000192000145399,1210.00,CZK,"
-        f'"Pekárna ""U Lva"", s.r.o.",19-2000145399/0800,{invoice.variable_symbol},,,'
+        f'"Pekárna ""U Lva"", s.r.o.",123456789/0100,{invoice.variable_symbol},,,'
         f"'=HYPERLINK(1),{invoice.number},{bakery.external_id}"
     )
     assert text.splitlines()[1:] == [line]
@@ -117,7 +117,9 @@ def test_the_page_of_a_movement_tells_who_matched_it_and_shows_the_raw_record(
     reconcile(personas.organization)
     page = browser.get(f"/transactions/{row.pk}/").content.decode()
     assert "matched automatically" in page
-    assert f"names invoice {invoice.number} and no other open one." in page
+    assert f"names {invoice.number} and nothing else." in page
+    assert f"<mark>{invoice.variable_symbol}</mark>" in page
+    assert "The reference names one document only." in page
     assert "&quot;bank&quot;: &quot;says&quot;" in page
     assert f"was used to pay invoice {invoice.number}." in page
 

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
@@ -95,6 +96,14 @@ def currency_code(text: str) -> str:
     if not re.fullmatch(r"[A-Z]{3}", text):
         raise argparse.ArgumentTypeError("write three capital letters, such as CZK")
     return text
+
+
+def day(text: str) -> date:
+    """Read a day as YYYY-MM-DD. Raises ArgumentTypeError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("write a day as YYYY-MM-DD") from None
 
 
 _port: Final = number_from(1, 65535)
@@ -245,6 +254,40 @@ def _statement_hints(parser: argparse.ArgumentParser) -> None:
         type=currency_code,
         help="its currency, where the file does not say",
     )
+
+
+def _match(parser: argparse.ArgumentParser) -> None:
+    _only_organization(parser)
+    act = parser.add_mutually_exclusive_group()
+    act.add_argument(
+        "--again", action="store_true", help="also find new candidates for everything that waits for a person"
+    )
+    act.add_argument(
+        "--undo-run",
+        metavar="NUMBER",
+        type=number_from(1, 2**63 - 1),
+        help="instead, take back all that a matching run decided by itself",
+    )
+
+
+def _payout_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--transaction",
+        metavar="ID",
+        type=number_from(1, 2**63 - 1),
+        help="the payment that the payout is, where it is not found by itself",
+    )
+    parser.add_argument(
+        "--currency",
+        metavar="CURRENCY",
+        type=currency_code,
+        help="where the report does not say it",
+    )
+    parser.add_argument(
+        "--paid-on", metavar="DAY", type=day, help="YYYY-MM-DD, where the report does not say it"
+    )
+    _organization(parser)
 
 
 def _match_file(parser: argparse.ArgumentParser) -> None:
@@ -434,6 +477,20 @@ COMMANDS: Final = (
         group="Money",
         summary="look again which movements pay which invoices",
         target="kvit.cli.matching:match",
+        arguments=_match,
+    ),
+    Command(
+        words="payout import",
+        group="Money",
+        summary="import a gateway's payout report and settle its invoices",
+        target="kvit.cli.payouts:import_report",
+        arguments=_payout_import,
+    ),
+    Command(
+        words="payout list",
+        group="Money",
+        summary="print the imported payouts and what is settled of them",
+        target="kvit.cli.payouts:list_reports",
         arguments=_only_organization,
     ),
     Command(

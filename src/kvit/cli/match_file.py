@@ -191,7 +191,7 @@ def _because(payment: Payment, verdict: Verdict) -> dict[str, Any]:
     if verdict.port is Port.AUTO:
         because["tier"] = verdict.tier
     if verdict.checked:
-        because["checked"] = [{"veto": check.veto, "ok": check.ok} for check in verdict.checked]
+        because["checked"] = [{"veto": veto, "ok": ok} for veto, ok in verdict.checked]
     if verdict.candidates:
         because["candidates"] = [_facts(candidate) for candidate in verdict.candidates]
     return because
@@ -213,4 +213,4 @@ def _reason(reason: Reason, payment: Payment) -> dict[str, Any]:
 
 
 def _lines(lines: tuple[Line, ...]) -> list[dict[str, int]]:
-    return [{"invoice_id": line.invoice_id, "amount_minor": line.minor} for line in lines]
+    return [{"invoice_id": invoice_id, "amount_minor": minor} for invoice_id, minor in lines]

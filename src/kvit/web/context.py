@@ -22,6 +22,7 @@ _SECTIONS = {
     "review": "bank",
     "import": "bank",
     "account": "bank",
+    "matching": "bank",
     "client": "clients",
     "connection": "connections",
     "run": "connections",

@@ -75,12 +75,15 @@ class InvoiceForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     class Meta:
         model = Invoice
-        fields = ["client", "account", "currency", "due_on", "variable_symbol", "note"]
+        fields = ["client", "account", "currency", "due_on", "variable_symbol", "order_number", "note"]
         widgets = {
             "note": forms.Textarea(attrs={"rows": 3}),
             "variable_symbol": forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
         }
-        help_texts = {"variable_symbol": _("Left empty, it is made of the invoice's number.")}
+        help_texts = {
+            "variable_symbol": _("Left empty, it is made of the invoice's number."),
+            "order_number": _("The client's or the shop's, where payments may name it."),
+        }
 
     def __init__(self, *arguments: Any, access: Access, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -97,6 +100,14 @@ class InvoiceForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         if self.instance._state.adding:
             self.initial["due_on"] = timezone.localdate() + timedelta(days=DAYS_UNTIL_DUE)
             self.initial["account"] = accounts.queryset.first()
+        if self.instance.is_credit_note:
+            self._fix_what_the_invoice_decides()
+
+    def _fix_what_the_invoice_decides(self) -> None:
+        """A credit note has the client and the currency of its invoice, whatever is sent."""
+        for name in ("client", "currency"):
+            self.fields[name].disabled = True
+        self.fields["account"].label = _("account to pay back from")
 
 
 class LineForm(forms.Form):
@@ -158,7 +169,8 @@ class Editor:
     @classmethod
     def with_lines(cls, invoice: Invoice, access: Access, data: Any, lines: list[dict[str, str]]) -> Editor:
         """Show what was sent again, unchecked, with these lines instead."""
-        sent = {name: data[name] for name in InvoiceForm.Meta.fields if name in data}
+        fixed = ("client", "currency") if invoice.is_credit_note else ()
+        sent = {name: data[name] for name in InvoiceForm.Meta.fields if name in data and name not in fixed}
         editor = cls(invoice, access, initial=sent)
         editor.lines = LineFormSet(prefix="lines", initial=lines or [{}])
         return editor
@@ -206,6 +218,12 @@ class PaymentForm(forms.Form):
         if day > timezone.localdate():
             raise forms.ValidationError(_("A payment cannot lie in the future."))
         return day
+
+
+class VoidForm(forms.Form):
+    """Why a document is declared void."""
+
+    reason = forms.CharField(label=_("Why"), max_length=200, required=False)
 
 
 class ClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

@@ -37,15 +37,27 @@ class Event:
     differences: tuple[Difference, ...] = ()
     """What it changed, where the sentence does not say that itself."""
     link: str = ""
-    """The page of the other movement that it is about."""
+    """The page of the other movement or document that it is about."""
     is_withdrawal: bool = False
-    """Whether a movement counts nowhere since then."""
+    """Whether a movement or a document counts nowhere since then."""
 
 
 def of_invoice(invoice: Invoice, access: Access) -> list[Event]:
     """Return what happened to the invoice, the newest first."""
-    entries = _entries(access, Q(table=Invoice._meta.db_table, object_id=invoice.pk))
-    return _events(entries, lambda entry: _about_invoice(entry, invoice.currency))
+    lines = Settlement.objects.filter(Q(invoice=invoice) | Q(credit_note=invoice))
+    others = Invoice.objects.filter(Q(settlements__in=lines) | Q(settlements_of_others__in=lines))
+    numbers = dict(others.values_list("pk", "number"))
+    entries = _entries(
+        access,
+        Q(table=Invoice._meta.db_table, object_id=invoice.pk) | _of(Settlement, lines.values("pk")),
+    )
+
+    def about(entry: AuditEntry) -> _Told:
+        if entry.table == Settlement._meta.db_table:
+            return _about_paying(entry, invoice, numbers)
+        return _about_invoice(entry, invoice)
+
+    return _events(entries, about)
 
 
 def of_transaction(row: MoneyTransaction, access: Access) -> list[Event]:
@@ -131,27 +143,51 @@ def _events(entries: Iterable[AuditEntry], tell: Callable[[AuditEntry], _Told]) 
 
 
 def _is_withdrawal(entry: AuditEntry) -> bool:
-    return (entry.after or {}).get("status") == MoneyTransaction.Status.WITHDRAWN
+    after = entry.after or {}
+    return after.get("status") == MoneyTransaction.Status.WITHDRAWN or _voids(entry)
 
 
-def _about_invoice(entry: AuditEntry, currency: str) -> str:
-    before, after = entry.before or {}, entry.after or {}
+def _voids(entry: AuditEntry) -> bool:
+    return (entry.after or {}).get("state") == Invoice.State.VOID
+
+
+def _about_invoice(entry: AuditEntry, invoice: Invoice) -> str:
+    after = entry.after or {}
     if after.get("number"):
         return _("Issued as {number}.").format(number=after["number"])
-    if "settled_minor" in before and "settled_minor" in after:
-        moved = after["settled_minor"] - before["settled_minor"]
-        amount = money_text(Money(abs(moved), currency))
-        if moved < 0:
-            return _("A payment of {amount} was undone.").format(amount=amount)
-        if after.get("state") == Invoice.State.PAID:
-            return _("{amount} was paid; nothing is left to pay.").format(amount=amount)
-        return _("{amount} was paid in part.").format(amount=amount)
+    if _voids(entry):
+        said = _("Declared void: {reason}") if entry.reason else _("Declared void.")
+        return said.format(reason=entry.reason)
+    if after.get("state") == Invoice.State.PAID:
+        return _("Nothing is left of it.") if invoice.is_credit_note else _("Nothing is left to pay.")
     if "total_minor" in after:
-        total = money_text(Money(after["total_minor"], after.get("currency", currency)))
+        total = money_text(Money(after["total_minor"], after.get("currency", invoice.currency)))
         if entry.action == AuditEntry.Action.CREATED:
             return _("Draft of {amount} created.").format(amount=total)
         return _("Draft saved with {amount}.").format(amount=total)
     return ""
+
+
+def _about_paying(entry: AuditEntry, invoice: Invoice, numbers: dict[int, str]) -> _Told:
+    """What a settlement line says on the page of a document that it settles, or that it is made of."""
+    after = entry.after or {}
+    amount = money_text(Money(after["amount_minor"], after["currency"]))
+    if after["voids_id"]:
+        return _("A payment of {amount} was undone.").format(amount=amount)
+    if after["source_kind"] == Settlement.Source.TRANSACTION:
+        said = _("{amount} was paid back.") if invoice.is_credit_note else _("{amount} was paid.")
+        return said.format(amount=amount), (), reverse("transaction", args=[after["transaction_id"]])
+    if after["source_kind"] == Settlement.Source.CREDIT_NOTE:
+        pays = after["credit_note_id"] == invoice.pk
+        other = after["invoice_id"] if pays else after["credit_note_id"]
+        said = _("{amount} of it pays {number}.") if pays else _("Credit note {number} pays {amount}.")
+        text = said.format(amount=amount, number=numbers.get(other, ""))
+        return text, (), reverse("invoice", args=[other])
+    said = {
+        Settlement.Source.ROUNDING: _("{amount} was left and written off as rounding."),
+        Settlement.Source.FEE: _("{amount} was left and written off as a fee."),
+    }.get(after["source_kind"], _("{amount} was marked as paid."))
+    return said.format(amount=amount)
 
 
 def _about_row(entry: AuditEntry, row: MoneyTransaction) -> _Told:
@@ -231,10 +267,16 @@ def _about_matching(entry: AuditEntry, row: MoneyTransaction, numbers: dict[int,
         return _about_settlement(entry, row, numbers)
     if entry.table == Rejection._meta.db_table:
         return _about_rejection(entry, numbers)
-    if (entry.after or {}).get("port") == Decision.Port.DISMISSED:
-        return _("Marked as paying no invoice.")
-    if (entry.after or {}).get("undone_at"):
+    after = entry.after or {}
+    if after.get("undone_at"):
         return _("The decision was undone.")
+    if after.get("port") == Decision.Port.DISMISSED:
+        return _("Marked as paying no invoice.")
+    if after.get("port") == Decision.Port.IGNORED:
+        return _("Taken out of the review.")
+    if after.get("port") == Decision.Port.TRANSFERRED and after.get("mirror_id"):
+        link = reverse("transaction", args=[after["mirror_id"]])
+        return _("It is one side of a transfer between own accounts."), (), link
     return ""
 
 
@@ -258,12 +300,14 @@ def _without(found: tuple[Difference, ...], column: str) -> tuple[Difference, ..
 
 def _about_settlement(entry: AuditEntry, row: MoneyTransaction, numbers: dict[int, str]) -> str:
     after = entry.after or {}
-    words = (
-        _("{amount} was taken back from invoice {number}.")
-        if after.get("voids_id")
-        else _("{amount} was used to pay invoice {number}.")
-    )
-    amount = money_text(Money(after["amount_minor"], row.currency))
+    if row.type == MoneyTransaction.Type.EXPENSE:
+        taken = _("{amount} was taken back from credit note {number}.")
+        used = _("{amount} was used to pay back credit note {number}.")
+    else:
+        taken = _("{amount} was taken back from invoice {number}.")
+        used = _("{amount} was used to pay invoice {number}.")
+    words = taken if after.get("voids_id") else used
+    amount = money_text(Money(after["amount_minor"], after["currency"]))
     return words.format(amount=amount, number=numbers.get(after["invoice_id"], ""))
 
 

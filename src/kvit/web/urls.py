@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from kvit.web import urls_imports, urls_money
+from kvit.web import urls_imports, urls_matching, urls_money, urls_payouts
 from kvit.web.views import connection_pages as pages
 from kvit.web.views import connection_wizard as wizard
 from kvit.web.views import connections, dashboard, health, runs, signing
@@ -38,5 +38,7 @@ urlpatterns = [
     path("runs/<int:pk>/replay/", runs.replay, name="run-replay"),
     path("runs/<int:pk>/reversal/", runs.reversal, name="run-reversal"),
     *urls_imports.urlpatterns,
+    *urls_matching.urlpatterns,
     *urls_money.urlpatterns,
+    *urls_payouts.urlpatterns,
 ]

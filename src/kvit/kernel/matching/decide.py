@@ -52,7 +52,6 @@ _ACQUIRERS: Final = re.compile(
     r"GOPAY|COMGATE|STRIPE|ADYEN|SUMUP|PAYU|GP WEBPAY|GLOBAL PAYMENTS|PAYPAL|WORLDLINE"
 )
 _ALL_HOLD: Final = tuple(Check(veto, ok=True) for veto in Veto)
-_NOT_YET: Final = timedelta(0)
 
 type _Fault = Reason | None
 
@@ -200,24 +199,24 @@ def _fault_of_payer(evidence: Evidence, client_id: int) -> _Fault:
     What only matching itself has learned does not stand against the payer's own name. Money leaves to
     nobody but the client.
     """
-    payers = evidence.payers
-    account = evidence.payment.counterparty_account
-    is_confirmed = Provenance.HUMAN in payers.values()
-    if payers and client_id not in payers and (is_confirmed or not evidence.is_named_like(client_id)):
-        return Reason("payer.other_client", {"account": account})
-    if evidence.payment.minor < 0 and not evidence.is_client(client_id):
-        return Reason("payee.unknown", {"account": account})
+    payers, payment = evidence.payers, evidence.payment
+    if payers and client_id not in payers:
+        is_confirmed = Provenance.HUMAN in payers.values()
+        if is_confirmed or not evidence.is_named_like(client_id):
+            return Reason("payer.other_client", {"account": payment.counterparty_account})
+    if payment.minor < 0 and not evidence.is_client(client_id):
+        return Reason("payee.unknown", {"account": payment.counterparty_account})
     return None
 
 
 def _fault_of_time(evidence: Evidence, invoice: Invoice, owed_minor: int) -> _Fault:
     """Money that came before its document: shortly, exactly, from the client and for no other debt."""
-    early = invoice.issued_on - evidence.payment.booked_on
-    if early <= _NOT_YET or (
-        early <= EARLIEST
+    issued_on, booked_on = invoice.issued_on, evidence.payment.booked_on
+    if issued_on <= booked_on or (
+        issued_on - booked_on <= EARLIEST
         and owed_minor == evidence.minor
         and evidence.supports(invoice.client_id)
-        and evidence.index.owes(invoice.client_id, evidence.at) == 1
+        and evidence.owing.get(invoice.client_id) == 1
     ):
         return None
     return Reason("document.later", {"invoice": invoice.number, "issued": invoice.issued_on.isoformat()})
@@ -241,10 +240,9 @@ def _whole(evidence: Evidence, invoice: Invoice) -> Verdict | Reason:
 
 def _near_debt(evidence: Evidence, invoice: Invoice) -> Invoice | None:
     """Return an equal debt of another client the payer looks like, whose symbol is one slip away."""
-    symbol = symbol_key(invoice.variable_symbol)
     for client_id in evidence.looks_like_others(invoice.client_id):
         for other in evidence.exact_debts(client_id):
-            if is_near(symbol, symbol_key(other.variable_symbol)):
+            if is_near(symbol_key(invoice.variable_symbol), symbol_key(other.variable_symbol)):
                 return other
     return None
 
@@ -259,7 +257,7 @@ def _other_amount(evidence: Evidence, invoice: Invoice, owed_minor: int) -> Verd
         return Reason("amount.rounding", amounts)
     if not is_client:
         return Reason("amount.differs", amounts)
-    if any(evidence.index.owes(client_id, evidence.at) for client_id in clients):
+    if not clients.isdisjoint(evidence.owing):
         return Reason("amount.of_another", amounts)
     if difference < 0:
         return _settled(evidence, Tier.A4, [(invoice, evidence.minor)], Reason("amount.part", amounts))

@@ -25,6 +25,8 @@ class Evidence:
         self.index = index
         self.minor = abs(payment.minor)
         self.at: At = (payment.currency, payment.minor)
+        self.owing = index.clients_owing(self.at)
+        """Clients who owe exactly this, and by how many documents."""
         self.payers = index.payers(payment.counterparty_account)
         self.by_reference: dict[int, str] = {}
         """Documents that a structured reference names, and the reference: a symbol, a tag or RF."""
@@ -64,12 +66,12 @@ class Evidence:
             if len(clients) <= _MANY_CLIENTS:
                 for client_id in clients:
                     shared[client_id] = shared.get(client_id, 0) + 1
-        owing = index.clients_owing(self.at)
+        owing = self.owing
         return sorted(shared, key=lambda client_id: (client_id not in owing, -shared[client_id], client_id))
 
     def has_rivals(self, client_id: int) -> bool:
         """Whether exactly this is owed by other clients too, so that a slip could go unseen."""
-        return self.index.has_rivals(client_id, self.at)
+        return len(self.owing) > (client_id in self.owing)
 
     def supports(self, client_id: int) -> bool:
         """Whether the payer's account or name speaks for this client among those who owe exactly this."""
@@ -79,6 +81,8 @@ class Evidence:
         """Whether the payer's name holds what only this client's does, among those who owe exactly this."""
         index = self.index
         shared = self.words & index.words.get(client_id, _NOBODY)
+        if not shared:
+            return False
         return any(
             index.marks_only(mark, client_id, self.at)
             for mark in marks_of(shared)
@@ -96,33 +100,39 @@ class Evidence:
         others = set(self.payers)
         if self.words - self.index.words.get(client_id, _NOBODY):
             others.update(self.clients_by_name[:_FEW_CLIENTS])
-        return [
-            each
-            for each in sorted(others - {client_id})
-            if self.index.owes(each, self.at) and self.supports(each)
-        ]
+        return [each for each in sorted(others - {client_id}) if each in self.owing and self.supports(each)]
 
     def debts(self, client_ids: Iterable[int]) -> list[Invoice]:
         """Return the open documents that the payment could pay whole, those first that are due about now."""
-        index, currency, minor = self.index, self.payment.currency, self.minor
-        is_credit_note = self.payment.minor < 0
-        found = [
+        open_minor = self.index.open_minor
+        return self._due_now_first(
             invoice
             for client_id in client_ids
-            for invoice in map(index.invoices.__getitem__, index.open_of.get(client_id, ()))
-            if invoice.currency == currency
-            and index.open_minor[invoice.id] <= minor
-            and invoice.is_credit_note is is_credit_note
-        ]
-        booked_on = self.payment.booked_on
-        return sorted(found, key=lambda each: (abs(each.due_on - booked_on), each.id))
+            for invoice in map(self.index.invoices.__getitem__, self.index.open_of.get(client_id, ()))
+            if open_minor[invoice.id] <= self.minor and self._is_alike(invoice)
+        )
 
     def exact_debts(self, client_id: int) -> list[Invoice]:
         """Return the client's documents that owe exactly this, those first that are due about now."""
-        if not self.index.owes(client_id, self.at):
+        if client_id not in self.owing:
             return []
         open_minor = self.index.open_minor
-        return [each for each in self.debts([client_id]) if open_minor[each.id] == self.minor]
+        return self._due_now_first(
+            invoice
+            for invoice in map(self.index.invoices.__getitem__, self.index.open_of[client_id])
+            if open_minor[invoice.id] == self.minor and self._is_alike(invoice)
+        )
+
+    def _is_alike(self, invoice: Invoice) -> bool:
+        """Whether the document is of the payment's currency and direction."""
+        payment = self.payment
+        return invoice.currency == payment.currency and invoice.is_credit_note is (payment.minor < 0)
+
+    def _due_now_first(self, invoices: Iterable[Invoice]) -> list[Invoice]:
+        found, booked_on = list(invoices), self.payment.booked_on
+        if len(found) > 1:
+            found.sort(key=lambda each: (abs(each.due_on - booked_on), each.id))
+        return found
 
     def _is_named_exactly(self, client_id: int) -> bool:
         """Whether all words of the client's name, two or more, are in the payer's, and of no other."""

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Container, Iterable, Iterator
 from functools import partial
+from itertools import filterfalse
 from typing import Final, NamedTuple
 
 from kvit.kernel.references import symbol_key
@@ -20,15 +21,18 @@ _TAGGED: Final = re.compile(
 )
 _CREDITOR: Final = re.compile(r"(?<![A-Z0-9])RF([0-9]{2}(?:\s?[A-Z0-9]){1,21})(?![A-Z0-9])")
 _MASKED: Final = re.compile(
-    r"(?<![A-Z0-9])[A-Z]{2}[0-9]{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?(?![A-Z0-9])"  # IBAN
-    r"|(?<![0-9])(?:[0-9]{1,6}-)?[0-9]{2,10}/[0-9]{4}(?![0-9])"  # domestic account
-    r"|(?<![A-Z])(?:TEL|MOB|MOBIL|PHONE|GSM)[\s.:]{0,3}(?:\+?420\s?)?[0-9]{3}\s?[0-9]{3}\s?[0-9]{3}(?![0-9])"
-    r"|\+[0-9]{3}\s?[0-9]{3}\s?[0-9]{3}\s?[0-9]{3}(?![0-9])"  # phone
-    r"|(?<![0-9.])[0-3]?[0-9]\.\s?[01]?[0-9]\.(?:\s?(?:19|20)[0-9]{2})?(?![0-9])"  # day
-    r"|(?<![0-9-])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9-])"  # ISO day
-    r"|(?<![0-9])[01]?[0-9]/(?:19|20)[0-9]{2}(?![0-9])"  # month
-    r"|(?<![0-9])[0-9]{1,3}(?:[ .]?[0-9]{3}){0,3},(?:[0-9]{1,2}(?![0-9])|-)"  # amount
+    r"(?<![A-Z])(?=[A-Z])(?:"
+    r"(?<![0-9])[A-Z]{2}[0-9]{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?(?![A-Z0-9])"  # IBAN
+    r"|(?:TEL|MOB|MOBIL|PHONE|GSM)[\s.:]{0,3}(?:\+?420\s?)?[0-9]{3}\s?[0-9]{3}\s?[0-9]{3}(?![0-9])"
+    r")|(?<![0-9])(?=[0-9])(?:"
+    r"(?:[0-9]{1,6}-)?[0-9]{2,10}/[0-9]{4}(?![0-9])"  # domestic account
+    r"|(?<!\.)[0-3]?[0-9]\.\s?[01]?[0-9]\.(?:\s?(?:19|20)[0-9]{2})?(?![0-9])"  # day
+    r"|(?<!-)(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9-])"  # ISO day
+    r"|[01]?[0-9]/(?:19|20)[0-9]{2}(?![0-9])"  # month
+    r"|[0-9]{1,3}(?:[ .]?[0-9]{3}){0,3},(?:[0-9]{1,2}(?![0-9])|-)"  # amount
+    r")|\+[0-9]{3}\s?[0-9]{3}\s?[0-9]{3}\s?[0-9]{3}(?![0-9])"  # phone
 )
+"""By the first sign, so that most places of a text are passed in one step."""
 _YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}")
 _TOKEN: Final = re.compile(r"[A-Z]+|[0-9]+")
 _KEYWORDS: Final = frozenset(
@@ -61,9 +65,7 @@ class Numbers(NamedTuple):
 def folded(text: str) -> str:
     """Return the text in capitals without diacritics."""
     if not text.isascii():
-        text = "".join(
-            each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each)
-        )
+        text = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", text)))
     return text.upper()
 
 
@@ -111,15 +113,24 @@ def keys_in(symbol: str, texts: Iterable[str]) -> list[str]:
 
 def _joined(runs: list[str]) -> Iterator[tuple[str, int, int]]:
     """Yield what may be a number: neighbouring words and digits, the most first, with their positions."""
+    ends = [end for end, run in enumerate(runs, start=1) if run.isdigit()]
     for length in range(min(_MOST_JOINED, len(runs)), 0, -1):
-        for start in range(len(runs) - length + 1):
-            end = start + length
-            if not runs[end - 1].isdigit() or (length == 1 and _YEAR.fullmatch(runs[start])):
-                continue
-            key = "".join(runs[start:end])
-            follows = start > 0 and runs[start - 1] in _KEYWORDS
-            if len(key) >= (_SHORTEST_AFTER_KEYWORD if follows else _SHORTEST):
-                yield key, start, end
+        for end in ends:
+            if end >= length:
+                start = end - length
+                key = "".join(runs[start:end])
+                if len(key) >= _SHORTEST or _is_behind_keyword(key, runs, start):
+                    yield key, start, end
+
+
+def _is_behind_keyword(key: str, runs: list[str], start: int) -> bool:
+    """Whether a short number is one because of the word before it."""
+    return (
+        start > 0
+        and len(key) >= _SHORTEST_AFTER_KEYWORD
+        and runs[start - 1] in _KEYWORDS
+        and not _YEAR.fullmatch(runs[start])
+    )
 
 
 def _read(text: str, into: Texts) -> None:

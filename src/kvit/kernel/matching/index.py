@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Final
 
 from kvit.kernel.matching.extract import folded
 from kvit.kernel.matching.values import Invoice, Line, Provenance, Tier
@@ -46,19 +46,11 @@ _NO_CLIENTS: Final[Mapping[int, None]] = {}
 _NO_COUNTS: Final[Mapping[int, int]] = {}
 
 
-class _Owing(NamedTuple):
-    """Who owes exactly one amount."""
-
-    clients: dict[int, int]
-    """Client -> how many of its documents owe it."""
-    marks: dict[str, int]
-    """Mark of a name -> how many of these clients have it."""
-
-
 type At = tuple[str, int]
 """A currency and an amount in hundredths; negative where it is we who owe."""
 
 
+@lru_cache(maxsize=20_000)
 def words_of(name: str) -> frozenset[str]:
     """Return the words of a name that may tell one payer from another: three letters or more, folded."""
     return frozenset(_WORD.findall(folded(name))) - _FORMS
@@ -108,7 +100,10 @@ class Index:
         """Documents by every spelling of their numbers and symbols, whatever their state, in order of id."""
         self.open_of: dict[int, set[int]] = {}
         """Client -> documents on which anything is open."""
-        self._owing: dict[At, _Owing] = {}
+        self._owing: dict[At, dict[int, int]] = {}
+        """Clients who owe exactly this, and by how many documents."""
+        self._marks_owing: dict[At, dict[str, int]] = {}
+        """The marks in the names of these clients, and how many have each; where they are two or more."""
         self.clients_with: dict[str, dict[int, None]] = {}
         """Mark of a name -> clients whose names hold it."""
         self.words: dict[int, frozenset[str]] = {}
@@ -158,9 +153,10 @@ class Index:
             self.withdraw(invoice.id)
         self.invoices[invoice.id] = invoice
         names = spellings(invoice)
+        alone = (invoice.id,)
         for key in names:
             others = self.named.get(key)
-            self.named[key] = (invoice.id,) if others is None else tuple(sorted((*others, invoice.id)))
+            self.named[key] = alone if others is None else tuple(sorted(others + alone))
         if invoice.open_minor and not invoice.is_void:
             self._open(invoice, invoice.open_minor)
         return names
@@ -180,14 +176,13 @@ class Index:
     def settle(self, lines: Iterable[Line]) -> None:
         """Take the amounts off what is open. Raises ValueError where that is less."""
         for invoice_id, minor in lines:
-            if not 0 < minor <= self.owed(invoice_id):
-                raise ValueError(
-                    f"{minor} of document {invoice_id} cannot be settled: {self.owed(invoice_id)} is open"
-                )
+            owed_minor = self.owed(invoice_id)
+            if not 0 < minor <= owed_minor:
+                raise ValueError(f"{minor} of document {invoice_id} cannot be settled: {owed_minor} is open")
             invoice = self.invoices[invoice_id]
-            left = self._close(invoice) - minor
-            if left:
-                self._open(invoice, left)
+            self._close(invoice)
+            if minor < owed_minor:
+                self._open(invoice, owed_minor - minor)
 
     def unsettle(self, lines: Iterable[Line]) -> None:
         """Open the amounts again."""
@@ -217,22 +212,14 @@ class Index:
 
     def clients_owing(self, at: At) -> Mapping[int, int]:
         """Return the clients who owe exactly this, and by how many documents."""
-        owing = self._owing.get(at)
-        return _NO_COUNTS if owing is None else owing.clients
-
-    def owes(self, client_id: int, at: At) -> int:
-        """Return how many documents of the client owe exactly this."""
-        return self.clients_owing(at).get(client_id, 0)
-
-    def has_rivals(self, client_id: int, at: At) -> bool:
-        """Whether other clients have a document that owes exactly this."""
-        owing = self._owing.get(at)
-        return owing is not None and len(owing.clients) > (client_id in owing.clients)
+        return self._owing.get(at, _NO_COUNTS)
 
     def marks_only(self, mark: str, client_id: int, at: At) -> bool:
         """Whether no other client who owes exactly this has the mark in its name."""
-        owing = self._owing.get(at)
-        return owing is None or owing.marks.get(mark, 0) <= (client_id in owing.clients)
+        owing = self.clients_owing(at)
+        if len(owing) > 1:
+            return self._marks_owing[at].get(mark, 0) <= (client_id in owing)
+        return all(mark not in self._marks.get(each, ()) for each in owing if each != client_id)
 
     def _name(self, client_id: int, words: frozenset[str]) -> None:
         for mark in self._marks.get(client_id, ()):
@@ -259,17 +246,19 @@ class Index:
     def _open(self, invoice: Invoice, minor: int) -> None:
         client_id, at = invoice.client_id, _at(invoice, minor)
         self.open_minor[invoice.id] = minor
-        self.open_of.setdefault(client_id, set()).add(invoice.id)
+        open_of = self.open_of.get(client_id)
+        if open_of is None:
+            self.open_of[client_id] = {invoice.id}
+        else:
+            open_of.add(invoice.id)
         owing = self._owing.get(at)
         if owing is None:
-            owing = self._owing[at] = _Owing({}, {})
-        clients, marks = owing
-        if client_id in clients:
-            clients[client_id] += 1
+            self._owing[at] = {client_id: 1}
+        elif client_id in owing:
+            owing[client_id] += 1
         else:
-            clients[client_id] = 1
-            for mark in self._marks.get(client_id, ()):
-                marks[mark] = marks.get(mark, 0) + 1
+            owing[client_id] = 1
+            self._count_marks(at, owing if len(owing) == 2 else (client_id,))
 
     def _close(self, invoice: Invoice) -> int:
         """Know the document as settled and return what was open on it."""
@@ -279,17 +268,32 @@ class Index:
         open_of.discard(invoice.id)
         if not open_of:
             del self.open_of[client_id]
-        clients, marks = self._owing[at]
-        clients[client_id] -= 1
-        if not clients[client_id]:
-            del clients[client_id]
-            for mark in self._marks.get(client_id, ()):
-                marks[mark] -= 1
-                if not marks[mark]:
-                    del marks[mark]
-            if not clients:
+        owing = self._owing[at]
+        if owing[client_id] > 1:
+            owing[client_id] -= 1
+        else:
+            del owing[client_id]
+            if not owing:
                 del self._owing[at]
+            elif len(owing) == 1:
+                del self._marks_owing[at]
+            else:
+                self._discount_marks(at, client_id)
         return minor
+
+    def _count_marks(self, at: At, client_ids: Iterable[int]) -> None:
+        marks = self._marks_owing.setdefault(at, {})
+        for client_id in client_ids:
+            for mark in self._marks.get(client_id, ()):
+                marks[mark] = marks.get(mark, 0) + 1
+
+    def _discount_marks(self, at: At, client_id: int) -> None:
+        marks = self._marks_owing[at]
+        for mark in self._marks.get(client_id, ()):
+            if marks[mark] > 1:
+                marks[mark] -= 1
+            else:
+                del marks[mark]
 
 
 def _at(invoice: Invoice, minor: int) -> At:

@@ -28,8 +28,9 @@ def located(reason: Reason, payment: Payment) -> Span | None:
 
 def _place(text: str, reference: str) -> tuple[int, int] | None:
     """Return the first place where the reference stands as a whole, separators within it apart."""
-    signs = [(sign, at) for at, raw in enumerate(text) for sign in folded(raw) if sign.isalnum()]
-    skeleton = "".join(sign for sign, _ in signs)
+    raws = text.upper() if text.isascii() else map(folded, text)
+    signs = [(sign, at) for at, raw in enumerate(raws) for sign in raw if sign.isalnum()]
+    skeleton = "".join([sign for sign, _ in signs])
     found = skeleton.find(reference)
     while found != -1:
         start, end = signs[found][1], signs[found + len(reference) - 1][1] + 1

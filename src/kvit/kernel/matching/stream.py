@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from kvit.kernel.matching.decide import EARLIEST, decide
@@ -62,7 +63,7 @@ class Stream:
 
     def pass_to(self, day: date) -> None:
         """Stop waiting for documents of payments that were too early for any issued from this day on."""
-        while self._queue and day - self._queue[0][0].booked_on > EARLIEST:
+        while self._queue and self._queue[0][0].booked_on + EARLIEST < day:
             payment, keys = self._queue.popleft()
             self._waiting.pop(payment.id, None)
             for key in keys:
@@ -86,16 +87,17 @@ def walk(index: Index, invoices: Iterable[Invoice], payments: Iterable[Payment])
     so that the order in which a bank delivers them changes nothing.
     """
     stream = Stream(index)
-    coming = deque(sorted(invoices, key=lambda invoice: (invoice.issued_on, invoice.id)))
+    coming = deque(sorted(invoices, key=attrgetter("issued_on", "id")))
     kept: dict[int, Decided] = {}
-    for day, of_day in groupby(payments, key=lambda payment: payment.booked_on):
+    for day, of_day in groupby(payments, key=attrgetter("booked_on")):
         while coming and coming[0].issued_on <= day:
             invoice = coming.popleft()
             stream.pass_to(invoice.issued_on)
-            kept.update((decided.payment.id, decided) for decided in stream.issue(invoice))
+            for decided in stream.issue(invoice):
+                kept[decided.payment.id] = decided
         stream.pass_to(day)
         yield from _final(kept, stream)
-        for payment in sorted(of_day, key=lambda payment: payment.id):
+        for payment in sorted(of_day, key=attrgetter("id")):
             decided = Decided(payment, stream.pay(payment))
             if stream.waits(payment):
                 kept[payment.id] = decided

@@ -63,9 +63,8 @@ class _Suggestions:
         for client_id in clients[:_MOST_CLIENTS]:
             yield from self._sums(client_id)
         yield from map(self._one, named)
-        owing = index.clients_owing(evidence.at)
-        if len(owing) <= _FEW_OWING:
-            for client_id in sorted(owing):
+        if len(evidence.owing) <= _FEW_OWING:
+            for client_id in sorted(evidence.owing):
                 yield from map(self._one, evidence.exact_debts(client_id))
 
     def explained(self, lines: _Lines) -> Candidate:
@@ -87,10 +86,10 @@ class _Suggestions:
 
         Where many owe it, many lie a slip away. Not for money that leaves: its numbers are the suppliers'.
         """
-        owing = self.index.clients_owing(self.evidence.at)
-        if self.written and self.evidence.payment.minor > 0 and len(owing) <= _SOME_OWING:
-            for client_id in sorted(owing):
-                yield from filter(self._is_near, self.evidence.exact_debts(client_id))
+        evidence = self.evidence
+        if self.written and evidence.payment.minor > 0 and len(evidence.owing) <= _SOME_OWING:
+            for client_id in sorted(evidence.owing):
+                yield from filter(self._is_near, evidence.exact_debts(client_id))
 
     def _is_near(self, invoice: Invoice) -> bool:
         symbol = symbol_key(invoice.variable_symbol)
@@ -119,8 +118,8 @@ class _Suggestions:
         )
 
     def _sums(self, client_id: int) -> Iterator[_Lines]:
-        debts = self.evidence.debts([client_id])
-        if len(debts) > 1:
+        if len(self.index.open_of.get(client_id, ())) > 1:
+            debts = self.evidence.debts([client_id])
             amounts = [self.index.open_minor[each.id] for each in debts]
             for positions in ways(amounts, self.evidence.minor, most=2):
                 yield self._together([debts[position] for position in positions])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.db.models import Count, Q
@@ -12,8 +13,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from kvit import pipeline
+from kvit.dashboard.client_money import credits_of, known_accounts, refunds_owed
 from kvit.invoices.models import Invoice
 from kvit.kernel.errors import Refused
+from kvit.matching import attention
+from kvit.matching.models import MatchingRun
 from kvit.matching.reconcile import reconcile
 from kvit.web import history
 from kvit.web.acts import done
@@ -27,8 +32,9 @@ from kvit.work.models import Client, PayerAccount
 
 @require_safe
 def listing(request: Request) -> HttpResponse:
+    is_owed = Q(invoices__state=Invoice.State.ISSUED, invoices__kind=Invoice.Kind.INVOICE)
     rows = request.access.within(Client.objects.all()).annotate(
-        invoice_count=Count("invoices"), open_count=Count("invoices", filter=Q(invoices__state="issued"))
+        invoice_count=Count("invoices"), open_count=Count("invoices", filter=is_owed)
     )
     return render(request, "web/clients/list.html", {"clients": rows})
 
@@ -61,11 +67,10 @@ def account_add(request: Request, pk: int) -> HttpResponse:
     form = PayerAccountForm(request.POST)
     if form.is_valid():
         try:
-            row = clients.add_payer_account(client, form.cleaned_data["number"], actor=request.actor)
+            row = pipeline.know_payer(client, form.cleaned_data["number"], actor=request.actor)
         except Refused as error:
             form.add_error("number", error_text(error))
         else:
-            reconcile(client.organization)
             done(request, _("Account {number} is known from now on.").format(number=row.number))
             return redirect("client", client.pk)
     return _page(request, client, ClientForm(instance=client), form)
@@ -76,7 +81,8 @@ def account_remove(request: Request, pk: int) -> HttpResponse:
     row = request.access.get(PayerAccount.objects.select_related("organization"), pk)
     with refusal_as_message(request):
         clients.remove_payer_account(row, actor=request.actor)
-        reconcile(row.organization)
+        attention.everything(row.organization)
+        reconcile(row.organization, trigger=MatchingRun.Trigger.PERSON)
         done(
             request,
             _("Account {number} is forgotten.").format(number=row.number),
@@ -99,18 +105,24 @@ def _save(form: ClientForm, request: Request) -> bool:
 
 def _page(request: Request, client: Client, form: ClientForm, account_form: PayerAccountForm) -> HttpResponse:
     invoices = request.access.within(Invoice.objects.filter(client=client))
+    owed = invoices.filter(state=Invoice.State.ISSUED, kind=Invoice.Kind.INVOICE)
     today = timezone.localdate()
     context: dict[str, Any] = {
         "client": client,
         "name": Client.objects.values_list("name", flat=True).get(pk=client.pk),
         "form": form,
         "account_form": account_form,
-        "payer_accounts": [
-            (row, clients.other_clients_paying_from(client, row.number))
-            for row in client.payer_accounts.all()
-        ],
-        "invoices": [(row, "overdue" if row.is_overdue(today) else row.state) for row in invoices[:100]],
+        "payer_accounts": known_accounts(client),
+        "credits": credits_of(client),
+        "refunds": refunds_owed(client),
+        "invoices": [(row, _state(row, today)) for row in invoices[:100]],
         "history": history.of_client(client, request.access),
-        "open_sums": sums_per_currency(invoices.filter(state=Invoice.State.ISSUED)),
+        "open_sums": sums_per_currency(owed),
     }
     return render(request, "web/clients/detail.html", context)
+
+
+def _state(invoice: Invoice, today: date) -> str:
+    """Return the state to show; what we owe on a credit note is not overdue to us."""
+    is_overdue = invoice.is_overdue(today) and not invoice.is_credit_note
+    return "overdue" if is_overdue else invoice.state

@@ -18,23 +18,22 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_safe
 
-from kvit.invoices.models import Invoice, Settlement
+from kvit.invoices.models import Settlement
 from kvit.kernel.errors import SealError
 from kvit.ledger import duplicates
 from kvit.ledger.models import MoneyTransaction
 from kvit.ledger.posting import raw_record
 from kvit.matching.models import Decision, Rejection
 from kvit.users.keys import key_ring
-from kvit.users.scoping import Access
 from kvit.web import comparing, history
 from kvit.web.amounts import read_number
 from kvit.web.forms_money import TransactionFilter
 from kvit.web.requests import Request
+from kvit.web.views.review_cards import told
+from kvit.web.views.review_decided import why
 from kvit.web.words import error_text, month_text
 
 ROWS_PER_PAGE: Final = 50
-MOST_INVOICES: Final = 1000
-MOST_CHOICES: Final = 30
 _WITHDRAWN: Final = MoneyTransaction.Status.WITHDRAWN
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -97,17 +96,17 @@ def detail(request: Request, pk: int) -> HttpResponse:
         "account", "raw_payload__organization", "organization", "duplicate_of"
     )
     row = request.access.get(_with_standing(rows), pk)
-    wanted = request.GET.get("invoice", "")
+    decision = row.decisions.current().select_related("matching_run").first()
     events = history.of_transaction(row, request.access)
     lines = row.settlements.select_related("invoice__client", "voided_by").filter(voids__isnull=True)
     context = {
         "row": row,
         "standing": standing_of(row),
-        "decision": row.decisions.current().first(),
+        "decision": decision,
+        "why": why(decision) if decision else None,
+        "told": told(row, decision),
         "settlements": lines,
         "rejections": Rejection.objects.filter(transaction=row).select_related("invoice__client"),
-        "choices": _choices(request, row, wanted),
-        "wanted": wanted,
         "may_pay": _may_pay(row),
         **_questions(row),
         "aliases": row.aliases.order_by("id"),
@@ -132,27 +131,6 @@ def standing_of(row: MoneyTransaction) -> Standing:
     return Standing(state, settlements)
 
 
-def open_invoices(access: Access, currency: str, text: str = "") -> list[Invoice]:
-    """Return open invoices in the currency, by due date; `text` is in number, client or symbol."""
-    rows = access.within(Invoice.objects.all()).filter(state=Invoice.State.ISSUED, currency=currency)
-    if text:
-        rows = rows.filter(
-            Q(number__icontains=text) | Q(client__name__icontains=text) | Q(variable_symbol__icontains=text)
-        )
-    return list(rows.select_related("client").order_by("due_on", "id")[:MOST_INVOICES])
-
-
-def nearest_first(invoices: list[Invoice], row: MoneyTransaction) -> list[Invoice]:
-    """Return the invoices of which exactly this payment is open first, the others in their order."""
-    return sorted(invoices, key=lambda invoice: invoice.open != row.unsettled)[:MOST_CHOICES]
-
-
-def _choices(request: Request, row: MoneyTransaction, text: str) -> list[Invoice]:
-    if not _may_pay(row):
-        return []
-    return nearest_first(open_invoices(request.access, row.currency, text), row)
-
-
 def _questions(row: MoneyTransaction) -> dict[str, Any]:
     """What a person has to decide about the movement, beside what it pays."""
     here = reverse("transaction", args=[row.pk])
@@ -166,12 +144,8 @@ def _questions(row: MoneyTransaction) -> dict[str, Any]:
 
 
 def _may_pay(row: MoneyTransaction) -> bool:
-    """Whether a person may choose an invoice for it."""
-    return (
-        row.type == MoneyTransaction.Type.INCOME
-        and row.status == MoneyTransaction.Status.BOOKED
-        and bool(row.unsettled)
-    )
+    """Whether a person may choose what it pays."""
+    return row.status == MoneyTransaction.Status.BOOKED and bool(row.unsettled)
 
 
 def _filtered(request: Request) -> tuple[TransactionFilter, QuerySet[MoneyTransaction]]:

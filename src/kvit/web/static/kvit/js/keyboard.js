@@ -1,4 +1,6 @@
 // Keys for those who like them; every page works without this file.
+// An element with data-key is pressed by that key: in the row that has the focus, else anywhere outside rows.
+// The choices of an open list are pressed by their number.
 
 const GO_WITHIN_MS = 1500;
 let goPressedAt = -Infinity;
@@ -7,7 +9,7 @@ const rows = () => [...document.querySelectorAll("[data-row]")];
 const currentRow = () => document.activeElement?.closest("[data-row]");
 
 function isTyping(target) {
-  return target.closest("input, textarea, select, [contenteditable], dialog[open]") !== null;
+  return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog[open]") !== null;
 }
 
 function focusRow(step) {
@@ -15,13 +17,26 @@ function focusRow(step) {
   if (all.length === 0) return;
   const at = all.indexOf(currentRow());
   const next = all[at === -1 ? 0 : Math.min(Math.max(at + step, 0), all.length - 1)];
-  const link = next.matches("a, button") ? next : next.querySelector("a, button");
-  link?.focus();
+  const target = next.matches("a, button, [tabindex]") ? next : next.querySelector("a, button");
+  target?.focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
 }
 
 function go(key) {
   document.querySelector(`[data-go="${CSS.escape(key)}"]`)?.click();
+}
+
+/** Presses what the key stands for; where no row has the focus yet, it only shows the first one that has it. */
+function press(key) {
+  const named = `[data-key="${CSS.escape(key)}"]`;
+  const seen = (place, selector) => [...(place?.querySelectorAll(selector) ?? [])].find((found) => found.checkVisibility());
+  const row = currentRow();
+  const outside = [...document.querySelectorAll(named)].find((found) => !found.closest("[data-row]") && found.checkVisibility());
+  const choice = row?.querySelector("details[open] .choices")?.children[Number.parseInt(key, 10) - 1];
+  const target = choice ?? seen(row, named) ?? outside;
+  if (target) target.click();
+  else if (!row && rows().some((one) => seen(one, named))) focusRow(0);
+  return Boolean(target);
 }
 
 const keys = {
@@ -30,7 +45,6 @@ const keys = {
   j: () => focusRow(1),
   k: () => focusRow(-1),
   g: () => { goPressedAt = performance.now(); },
-  a: () => (currentRow() ?? rows()[0])?.querySelector("[data-accept]")?.click(),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -38,9 +52,13 @@ document.addEventListener("keydown", (event) => {
   if (performance.now() - goPressedAt < GO_WITHIN_MS) {
     goPressedAt = -Infinity;
     go(event.key);
+  } else if (event.key === "Enter" && event.target.matches("[data-row]")) {
+    event.target.querySelector("a")?.click();
   } else if (Object.hasOwn(keys, event.key)) {
     event.preventDefault();
     keys[event.key]();
+  } else if (event.key.length === 1 && event.key !== " " && !event.repeat) {
+    if (press(event.key)) event.preventDefault();
   }
 });
 
