@@ -57,8 +57,8 @@ bench: setup ## figures beside their peers and limits: make bench ONLY=ingest.sq
 bench-matching: setup ## right and wrong automatic matches, Kvit's and its rivals': ARGS=--write keeps them in the docs
 	@$(BIN)/python -m benchmarks.matching_table $(ARGS)
 
-soak: setup ## what is too slow for the suite
-	@$(BIN)/python -m scripts.run_tests -m soak $(ARGS)
+soak: setup ## what is too slow for the suite, and its properties with many more examples
+	@$(BIN)/python -m scripts.run_tests -m "soak or hypothesis" --hypothesis-profile=soak $(ARGS)
 
 lock: setup ## resolve the dependencies again
 	@$(BIN)/uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q pyproject.toml -o requirements/runtime.txt

@@ -1,4 +1,10 @@
-"""Run the whole suite on SQLite and again on a real PostgreSQL, with what it needs found or installed.
+"""Run the whole suite on SQLite, and again on a real PostgreSQL what a database may do in its own way.
+
+On both run the ledger, the queue and its workers, matching, settling, the numbers of invoices, what is
+killed or done at once, the audit, keys, and the pages and commands that search, sort and count. On SQLite
+only runs what uses no database (`kernel`, `plugins`, `banks`, `config`, `docs`, `peers`), what looks at
+how a page or an answer is put into words and drawn, also in a real browser, and commands whose work other
+tests do on both.
 
 What cannot be had is skipped and named at the end; with CI=true that is a failure. Arguments go to pytest.
 """
@@ -9,25 +15,49 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from tests.postgres import PostgresMissing, running_postgres, server_programs
+from tests.commands import prepare
+from tests.postgres import PostgresMissing, fresh_database, running_postgres, server_programs
 
 _PROCESSES: Final = str((os.cpu_count() or 1) + 1)
 """One more than there are cores: tests often wait for commands, browsers and banks of their own."""
-_BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
-"""In the order of the folders: the files with few but long tests are not left to the end."""
-WITHOUT_DATABASE: Final = ("tests/kernel", "tests/plugins", "tests/banks", "tests/docs", "tests/peers")
+_SHARED_OUT: Final = ("--dist", "worksteal")
+"""A process that has done its share takes tests over from another one, so that none is waited for long."""
+_FOR_A_MOMENT: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""Settings of a server whose data nobody needs after a crash."""
+ON_SQLITE_ONLY: Final = (
+    "tests/banks",
+    "tests/browser",
+    "tests/cli/test_convert.py",
+    "tests/cli/test_help.py",
+    "tests/cli/test_import_command.py",
+    "tests/cli/test_keys_command.py",
+    "tests/cli/test_match_file.py",
+    "tests/cli/test_statements.py",
+    "tests/cli/test_users.py",
+    "tests/config",
+    "tests/docs",
+    "tests/kernel",
+    "tests/peers",
+    "tests/plugins",
+    "tests/web/test_frame.py",
+    "tests/web/test_language.py",
+    "tests/web/test_sentences.py",
+    "tests/web/test_sign_in.py",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     skipped = [reason for reason in (_ensure_chromium(), _ensure_postgres()) if reason]
     codes = [_run("SQLite", "", arguments)]
     try:
-        with running_postgres(fsync="off") as url:
-            print(f"\nWithout {', '.join(WITHOUT_DATABASE)}: they use none, and ran above.")
-            codes.append(_run("PostgreSQL", url, [*_ignoring(WITHOUT_DATABASE), *arguments]))
+        with running_postgres(**_FOR_A_MOMENT) as url:
+            print(f"\nWithout {', '.join(ON_SQLITE_ONLY)}: they ran above.")
+            codes.append(_run("PostgreSQL", url, [*_ignoring(ON_SQLITE_ONLY), *arguments]))
     except PostgresMissing:
         pass  # it is among the skipped
     for reason in skipped:
@@ -37,16 +67,20 @@ def main(arguments: Sequence[str]) -> int:
     return max(codes)
 
 
-def _ignoring(folders: Sequence[str]) -> list[str]:
-    return [f"--ignore={folder}" for folder in folders]
+def _ignoring(paths: Sequence[str]) -> list[str]:
+    return [f"--ignore={path}" for path in paths]
 
 
 def _run(database: str, url: str, arguments: Sequence[str]) -> int:
     print(f"\n== The suite on {database} ==", flush=True)
-    environment = {**os.environ, "KVIT_TEST_DATABASE_URL": url}
+    os.environ["KVIT_TEST_DATABASE_URL"] = url
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process compiles Kvit and the tests anew
     selection = () if "-m" in arguments else ("-m", "not soak")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", _PROCESSES, *_BY_FILE, *selection, *arguments]
-    return subprocess.run(command, env=environment, check=False).returncode
+    command = [sys.executable, "-m", "pytest", "-q", "-n", _PROCESSES, *_SHARED_OUT, *selection, *arguments]
+    with tempfile.TemporaryDirectory(prefix="kvit-prepared-") as folder, fresh_database() as prepared_url:
+        prepare(Path(folder), prepared_url)
+        prepared = {"KVIT_TEST_PREPARED_FOLDER": folder, "KVIT_TEST_PREPARED_URL": prepared_url}
+        return subprocess.run(command, env={**os.environ, **prepared}, check=False).returncode
 
 
 def _ensure_chromium() -> str:

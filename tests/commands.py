@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+from tests import forking
+from tests.forking import ROOT as ROOT
+
 PASSWORD: Final = "correct horse battery"
 TIMEOUT_SECONDS: Final = 120
 
@@ -43,16 +45,9 @@ class Kvit:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *words: str, input: str = "", **env: str) -> Answer:
-        done = subprocess.run(
-            self.command(*words),
-            env=self.environment(**env),
-            input=input,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=TIMEOUT_SECONDS,
-            cwd=ROOT,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        environment = self.environment(**env)
+        done = forking.run(words, environment=environment, input=input, timeout_seconds=TIMEOUT_SECONDS)
+        return Answer(*done)
 
     def ok(self, *words: str, input: str = "", **env: str) -> str:
         """Run a command that must succeed in silence on stderr, and return what it printed."""
@@ -61,6 +56,7 @@ class Kvit:
         return answer.out
 
     def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
+        """Start a command as a shell does, to be watched, stopped or killed."""
         return subprocess.Popen(
             self.command(*words),
             env=self.environment(**env),
@@ -88,6 +84,17 @@ class Kvit:
 
     def transactions(self, *words: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.ok("transactions", "--jsonl", *words).splitlines()]
+
+
+def prepare(folder: Path, url: str = "") -> None:
+    """Make what a whole run of the suite only copies: a migrated installation on an empty database."""
+    Kvit(folder, database_variables(url)).ok("migrate")
+
+
+def prepared() -> Kvit | None:
+    """Return the installation that was prepared for this run, if one was; only to be copied."""
+    folder, url = (os.environ.get(f"KVIT_TEST_PREPARED_{name}", "") for name in ("FOLDER", "URL"))
+    return Kvit(Path(folder), database_variables(url)) if folder else None
 
 
 def _heed_ctrl_c() -> None:

@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import certifi
 import pytest
 import stamina
+from django.conf import settings
+from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection
+from django.db.models.signals import post_migrate
+from hypothesis import settings as examples
 
 from kvit.audit.faults import Fault
 from kvit.audit.verifying import verify
 from kvit.users.models import Organization
-from tests.commands import Kvit, database_variables
+from tests.commands import Kvit, database_variables, prepare, prepared
 from tests.factories import an_organization
 from tests.personas import Personas
 from tests.personas import personas as make_personas
-from tests.postgres import fresh_database
+from tests.postgres import database_name, fresh_database
 
 _AUDITED_ROOMS: Final = ("invoices", "ledger", "matching", "web")
 """Elsewhere, a test that connects the pretend bank is audited too; others insert what they look at."""
 _INSERTED_BY_TESTS: Final = ("sync_pluginconfiguration", "users_membership", "users_user")
 
 
+examples.register_profile("suite", max_examples=40, deadline=None)
+examples.register_profile("soak", max_examples=2000, deadline=None)
+examples.load_profile("suite")
+"""Without a deadline: how long one example takes tells how busy the machine is."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "past_the_audit: writes to the database as Kvit never does")
     stamina.set_testing(True, attempts=100, cap=True)
+    _leave_out_rows_nobody_reads()
+
+
+def _leave_out_rows_nobody_reads() -> None:
+    """Django's permissions, which Kvit has none of, would be made anew after every test that commits."""
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one authority instead of all: reading them all takes longer than most syncs of the tests."""
+    first = certifi.contents().partition("-----END CERTIFICATE-----")
+    file = tmp_path_factory.mktemp("tls") / "authority.pem"
+    file.write_text("".join(first[:2]) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,10 +95,33 @@ def personas(db: None) -> Personas:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Let the database of the tests begin as a copy of the prepared one: migrating takes seconds."""
+    copied, chosen = prepared(), settings.DATABASES["default"]["TEST"]
+    if copied is None:
+        return
+    if url := copied.env.get("KVIT_DATABASE_URL"):
+        chosen["TEMPLATE"] = database_name(url)
+    else:
+        shutil.copy(copied.folder / "kvit.sqlite3", chosen["NAME"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """Keep the copied file as what it is: Django would begin by removing it."""
+    copied = prepared()
+    return django_db_keepdb or (copied is not None and not copied.env)
+
+
+@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kvit]:
     """A migrated installation with the organization “Eva Nová”; only to be copied."""
-    with fresh_database() as url:
-        kvit = Kvit(tmp_path_factory.mktemp("kvit") / "data", database_variables(url))
-        kvit.ok("migrate")
+    folder, copied = tmp_path_factory.mktemp("kvit") / "data", prepared()
+    with fresh_database(like=copied.env.get("KVIT_DATABASE_URL", "") if copied else "") as url:
+        if copied:
+            shutil.copytree(copied.folder, folder)
+        else:
+            prepare(folder, url)
+        kvit = Kvit(folder, database_variables(url))
         kvit.add_organization()
         yield kvit

@@ -89,14 +89,15 @@ def fresh_database(*, like: str = "") -> Iterator[str]:
         yield ""
         return
     name = f"kvit_{uuid4().hex[:12]}"
-    origin = f" TEMPLATE {_name_of(like)}" if like else ""
+    origin = f" TEMPLATE {database_name(like)}" if like else ""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}{origin}".encode())
         yield server.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def _name_of(url: str) -> str:
+def database_name(url: str) -> str:
+    """Return which of the server's databases a URL means."""
     return url.partition("?")[0].rpartition("/")[2]
 
 

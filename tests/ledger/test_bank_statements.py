@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import transaction
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -214,7 +214,6 @@ def test_reverting_the_run_takes_its_statements_away_and_says_so(account: BankAc
 class AnyOfAYear(TestCase):
     """Twelve months whose numbers and balances continue, in any order, with any of them missing."""
 
-    @settings(deadline=None, max_examples=25)
     @given(
         order=st.permutations(range(12)),
         missing=st.sets(st.integers(min_value=1, max_value=10), max_size=4),

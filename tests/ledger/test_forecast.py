@@ -7,7 +7,7 @@ from datetime import timedelta
 from operator import attrgetter
 
 from django.db import transaction
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -59,7 +59,6 @@ def _files(movements: st.SearchStrategy[Movement]) -> st.SearchStrategy[list[Fil
 class AnyFiles(TestCase):
     """Files of three sources on one account, the ids of which may or may not be the bank's."""
 
-    @settings(deadline=None, max_examples=40)
     @given(stored=_files(_movements), coming=st.tuples(st.just("file:one"), _told(_movements)))
     def test_the_outlook_of_one_file_is_what_posting_does(self, stored: list[File], coming: File) -> None:
         account = an_account(an_organization())
@@ -70,7 +69,6 @@ class AnyFiles(TestCase):
 
         assert foreseen == _posted(account, *coming)
 
-    @settings(deadline=None, max_examples=40)
     @given(stored=_files(_booked), coming=_files(_booked))
     def test_booked_movements_of_several_files_are_foreseen_one_after_another(
         self, stored: list[File], coming: list[File]

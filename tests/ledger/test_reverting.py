@@ -51,7 +51,7 @@ def reverted(account: BankAccount, run: int) -> Reverted:
 
 def ledger() -> list[dict[str, Any]]:
     """Everything of the ledger, but for when it changed and where the source's own records lie."""
-    passing = {"changed_at", "raw_payload_id", "raw_position"}
+    passing = {"changed_at", "raw_payload_id", "raw_position", "match_due", "match_revision"}
     rows = MoneyTransaction.objects.order_by("id").values()
     return [{name: value for name, value in row.items() if name not in passing} for row in rows]
 

@@ -31,6 +31,12 @@ WITH_BANK_IDS = (API, "fio.json", "camt.xml", "fio.gpc")
 type Money = Counter[tuple[int, date]]
 
 
+def orders(few: int) -> pytest.MarkDecorator:
+    """Shuffle the forms by seeds: a few in the suite, more in the soak."""
+    more = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(few, 4 * few)]
+    return pytest.mark.parametrize("seed", [*range(few), *more])
+
+
 @pytest.fixture
 def account(bank: FioBank) -> fio.Account:
     account = month.an_account()
@@ -97,7 +103,7 @@ def check_nothing_is_doubled_silently(organization: Organization, account: fio.A
     assert counted(certain) == the_month(account)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@orders(2)
 def test_in_any_order_the_month_is_stored_once_or_a_person_is_asked(
     organization: Organization, bank: FioBank, account: fio.Account, seed: int
 ) -> None:
@@ -121,7 +127,7 @@ def test_in_any_order_the_month_is_stored_once_or_a_person_is_asked(
     assert counted(left.all()) == the_month(account)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@orders(1)
 def test_where_the_bank_names_its_movements_nobody_is_asked(
     organization: Organization, bank: FioBank, account: fio.Account, seed: int
 ) -> None:

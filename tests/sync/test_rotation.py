@@ -52,6 +52,7 @@ from tests.sync.installation import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 every_table = pytest.mark.parametrize("table", sealed_tables(), ids=lambda table: table.name)
+in_this_process = pytest.mark.usefixtures("short_pause")
 
 
 @pytest.fixture
@@ -68,6 +69,13 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def installation(key_file: Path, transactional_db: None) -> Installation:
     return installation_at(key_file.parent, KVIT_MASTER_KEY_FILE=str(key_file))
+
+
+@pytest.fixture
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only this process seals, a rotation need not wait long until all know its key."""
+    for module in ("kvit.users.keys", "kvit.sync.rotation"):
+        monkeypatch.setattr(f"{module}.RING_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -123,6 +131,7 @@ def many_payloads(organization: Organization, number: int) -> None:
     RawPayload.objects.bulk_create(rows)
 
 
+@in_this_process
 def test_a_rotation_seals_everything_anew_and_retires_the_old_key(owner: Organization) -> None:
     before = opened(owner)
     old = owner.data_keys.get()
@@ -147,6 +156,7 @@ def test_a_rotation_seals_everything_anew_and_retires_the_old_key(owner: Organiz
     ]
 
 
+@in_this_process
 def test_another_rotation_makes_another_key(owner: Organization) -> None:
     before = opened(owner)
     ids = [rotate([owner], actor=SYSTEM)[0].key_id for _ in range(2)]
@@ -155,6 +165,7 @@ def test_another_rotation_makes_another_key(owner: Organization) -> None:
     assert opened(owner) == before
 
 
+@in_this_process
 def test_only_the_named_organization_gets_a_new_key(bank: FioBank, owner: Organization) -> None:
     bank.load(Account(), Account(number="2900123465", tokens=[a_token(2)]), today=today(), interval_seconds=0)
     other = with_every_secret(bank, a_token(2))
@@ -164,6 +175,7 @@ def test_only_the_named_organization_gets_a_new_key(bank: FioBank, owner: Organi
     assert opened(other) == before
 
 
+@in_this_process
 def test_what_was_sealed_with_a_retired_key_is_taken_up_without_another_key(owner: Organization) -> None:
     old = data_key_of(owner.data_keys.get(), owner)
     [first] = rotate([owner], actor=SYSTEM)
@@ -188,6 +200,7 @@ def test_a_value_that_changed_meanwhile_is_not_overwritten(owner: Organization) 
         assert next(rows_of(table, owner)).envelope == newer
 
 
+@in_this_process
 def test_a_damaged_value_is_named_and_left_and_the_others_go_on(owner: Organization) -> None:
     row = RawPayload.objects.get()
     damaged = bytes(row.sealed)[:-1] + bytes([bytes(row.sealed)[-1] ^ 1])
@@ -199,6 +212,7 @@ def test_a_damaged_value_is_named_and_left_and_the_others_go_on(owner: Organizat
     assert rotate([owner], actor=SYSTEM)[0].is_new
 
 
+@in_this_process
 def test_an_emptied_value_stays_empty(owner: Organization) -> None:
     RawPayload.objects.update(sealed=b"")
     assert rotate([owner], actor=SYSTEM)[0].unreadable == []

@@ -98,9 +98,9 @@ def require_each_tick_once(connections: list[PluginConfiguration], lasts: timede
 
 
 def test_no_tick_is_missed_and_none_is_doubled() -> None:
-    connections, lasts = connections_with_a_schedule(30), timedelta(hours=3)
+    connections, lasts = connections_with_a_schedule(20), timedelta(hours=2)
     queued = Day(lasts).spend()
-    assert sum(queued) == SyncHistory.objects.count() == 30 * 36
+    assert sum(queued) == SyncHistory.objects.count() == 20 * 24
     require_each_tick_once(connections, lasts)
 
 

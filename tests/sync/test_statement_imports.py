@@ -333,24 +333,25 @@ def test_nobody_looks_into_another_organization(organization: Organization) -> N
     assert (look.statements[0].new, look.statements[0].known_account) == (2, None)
 
 
-def test_fifty_thousand_movements_are_looked_at_in_reasonable_time(organization: Organization) -> None:
+@pytest.mark.parametrize("movements", [5_000, pytest.param(50_000, marks=pytest.mark.soak)])
+def test_many_movements_are_looked_at_in_reasonable_time(organization: Organization, movements: int) -> None:
     entries = [
         camt_entry(f"{number}.10", booked=f"2026-03-{number % 28 + 1:02}", more=ref(f"R{number}"))
-        for number in range(1, 50_001)
+        for number in range(1, movements + 1)
     ]
     row = staged(organization, SourceFile(name="year.xml", data=camt(*entries)))
     begun = time.process_time()
 
     (look,) = imports.look(row)
 
-    assert look.statements[0].new == 50_000
-    assert time.process_time() - begun < 60
+    assert look.statements[0].new == movements
+    assert time.process_time() - begun < movements / 800
 
 
 def test_a_worker_killed_in_the_middle_leaves_one_whole_import(
     organization: Organization, installation: Installation
 ) -> None:
-    entries = [camt_entry("1.00", more=ref(f"R{number}")) for number in range(4_000)]
+    entries = [camt_entry("1.00", more=ref(f"R{number}")) for number in range(2_000)]
     row = staged(organization, SourceFile(name="year.xml", data=camt(*entries, head=HEAD)))
     run = imports.confirm(row, actor=EVA)
     with installation.worker() as worker:
@@ -363,5 +364,5 @@ def test_a_worker_killed_in_the_middle_leaves_one_whole_import(
         while SyncHistory.objects.get(pk=run.pk).is_active:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    assert MoneyTransaction.objects.count() == 4_000
-    assert BankStatement.objects.get().entries == 4_000
+    assert MoneyTransaction.objects.count() == 2_000
+    assert BankStatement.objects.get().entries == 2_000

@@ -11,7 +11,7 @@ from io import StringIO
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from msgspec.structs import replace
@@ -182,7 +182,6 @@ FILES: Final = st.lists(ENTRIES, max_size=5, unique_by=lambda entry: (entry.exte
 
 
 @every_target
-@settings(max_examples=150, deadline=None)
 @given(entries=FILES)
 def test_whatever_entries_say_is_read_again(target: str, entries: list[Entry]) -> None:
     assert read_again(entries, target) == sorted(entries, key=place)

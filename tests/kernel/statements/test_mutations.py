@@ -27,7 +27,7 @@ from tests.kernel.statements.mutations import mutated
 from tests.samples import SAMPLES
 
 SEED: Final = int(os.environ.get("KVIT_FUZZ_SEED", "20260302"))
-SUITE_INPUTS: Final = int(os.environ.get("KVIT_FUZZ_INPUTS", "5000"))
+SUITE_INPUTS: Final = int(os.environ.get("KVIT_FUZZ_INPUTS", "2000"))
 SOAK_INPUTS: Final = 200_000
 SLOWEST: Final = 20
 """How many times the time of a clean file of the same size a damaged one may take."""

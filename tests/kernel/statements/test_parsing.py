@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvit.kernel.errors import StatementError, StatementUnreadable, UnknownFormat
@@ -180,7 +180,6 @@ def test_any_bytes_behind_a_true_beginning_are_read_or_refused(
     read_or_refuse(sample[:length] + tail)
 
 
-@settings(max_examples=300)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_damaged_statements_are_read_or_refused(sample: bytes, data: st.DataObject) -> None:
     damaged = bytearray(sample)

@@ -194,14 +194,14 @@ def settlement_undo(request: Request, pk: int) -> HttpResponse:
 def sums_per_currency(invoices: QuerySet[Invoice]) -> list[tuple[Money, Money]]:
     """Return the total and what is open of it for each currency.
 
-    Credit notes are taken off, drafts owe nothing, and void documents count nowhere.
+    Credit notes are taken off the total, only invoices are open, and void documents count nowhere.
     """
     counted = invoices.exclude(state=Invoice.State.VOID).order_by("currency")
     rows = counted.values("currency").annotate(sum=Sum(_signed(F("total_minor"))))
     owed: dict[str, int] = dict(
-        counted.filter(state=Invoice.State.ISSUED)
+        counted.filter(state=Invoice.State.ISSUED, kind=Invoice.Kind.INVOICE)
         .values_list("currency")
-        .annotate(owed=Sum(_signed(F("total_minor") - F("settled_minor"))))
+        .annotate(owed=Sum(F("total_minor") - F("settled_minor")))
     )
     return [
         (Money(row["sum"], row["currency"]), Money(owed.get(row["currency"], 0), row["currency"]))
