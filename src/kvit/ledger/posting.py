@@ -305,6 +305,8 @@ class _Round:
         reasons = dict.fromkeys(pending, PossibleDuplicate.Reason.PENDING)
         for suspect in identity.suspects(self.teller, arrived):
             reasons.setdefault((suspect.row_id, suspect.older.id), suspect.reason)
+        for pair in _asked_before(reasons):
+            del reasons[pair]
         duplicates = PossibleDuplicate.objects.bulk_create(
             PossibleDuplicate(
                 organization_id=self.account.organization_id,
@@ -317,6 +319,16 @@ class _Round:
             for (row_id, candidate_id), reason in reasons.items()
         )
         record(self.account.organization, self.actor, map(created, duplicates))
+
+
+def _asked_before(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the pairs that were asked about already, as of a movement that became another one and back."""
+    wanted = set(pairs)
+    found: list[tuple[int, int]] = []
+    for some in batched({row_id for row_id, _ in wanted}, AT_ONCE):
+        asked = PossibleDuplicate.objects.filter(transaction__in=some)
+        found += [pair for pair in asked.values_list("transaction_id", "candidate_id") if pair in wanted]
+    return found
 
 
 _TEXTS: Final = (
