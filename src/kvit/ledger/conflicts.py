@@ -5,18 +5,18 @@ Both versions stay readable: the conflict holds what the source says, the audit 
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.utils import timezone
 
 from kvit.audit.recording import Actor, Change, changed, deleted, record
 from kvit.kernel.errors import Refused, Stale
 from kvit.ledger.models import BankAccount, MoneyTransaction, TransactionConflict
 from kvit.ledger.movements import fingerprint_of_row
+from kvit.ledger.whole import whole
 
 
 def keep(conflict: TransactionConflict, *, actor: Actor) -> None:
     """Leave the movement as it is booked. Raises Stale where the conflict is resolved already."""
-    with transaction.atomic():
+    with whole():
         _resolve(conflict, actor, "kept as booked")
 
 
@@ -25,7 +25,7 @@ def reopen(conflict: TransactionConflict, *, actor: Actor) -> None:
 
     Raises Refused where it was taken over or the movement was withdrawn, and Stale where it is open already.
     """
-    with transaction.atomic():
+    with whole():
         BankAccount.objects.select_for_update().get(pk=conflict.transaction.account_id)
         row = MoneyTransaction.objects.get(pk=conflict.transaction_id)
         if row.status == MoneyTransaction.Status.WITHDRAWN:
@@ -49,7 +49,7 @@ def accept(conflict: TransactionConflict, *, actor: Actor) -> None:
     Raises Refused where the movement pays an invoice or was withdrawn, and Stale where the conflict is
     resolved already.
     """
-    with transaction.atomic():
+    with whole():
         BankAccount.objects.select_for_update().get(pk=conflict.transaction.account_id)
         row = MoneyTransaction.objects.select_for_update(of=("self",)).get(pk=conflict.transaction_id)
         _resolve(conflict, actor, "taken over from the source")

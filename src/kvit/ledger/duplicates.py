@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -12,6 +11,7 @@ from kvit.audit.recording import Actor, Change, changed, created, record
 from kvit.kernel.errors import Refused, Stale
 from kvit.ledger.models import BankAccount, MoneyTransaction, PossibleDuplicate, TransactionConflict
 from kvit.ledger.movements import fingerprint_of_row
+from kvit.ledger.whole import whole
 from kvit.users.models import Organization
 
 _WITHDRAWN = MoneyTransaction.Status.WITHDRAWN
@@ -44,7 +44,7 @@ def same(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
     withdraw pays an invoice or the two are of different amounts by now, and Stale where the question is
     answered already or one of the two counts no more.
     """
-    with transaction.atomic():
+    with whole():
         withdrawn, kept = _told_apart(_locked_pair(duplicate))
         _answer(duplicate, _Verdict.SAME, actor)
         changes = [
@@ -59,13 +59,15 @@ def same(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
 
 def different(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
     """Remember that the two are two movements. Raises Stale where the question is answered already."""
-    with transaction.atomic():
+    with whole():
+        _locked_pair(duplicate)
         _answer(duplicate, _Verdict.DIFFERENT, actor)
 
 
 def reopen(duplicate: PossibleDuplicate, *, actor: Actor) -> None:
     """Ask again about two movements that were called different. Raises Stale where that is not so."""
-    with transaction.atomic():
+    with whole():
+        _locked_pair(duplicate)
         answered = PossibleDuplicate.objects.select_for_update().filter(
             pk=duplicate.pk, verdict=_Verdict.DIFFERENT
         )
