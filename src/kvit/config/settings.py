@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "kvit.sync",
     "kvit.invoices",
     "kvit.matching",
+    "kvit.payments",
     "kvit.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -26,6 +26,7 @@
     ├── SettingsError               set the environment variable it names
     └── Refused                     the rules do not allow this now; the message says why
         ├── Stale                   reload: somebody else was faster
+        ├── WebhookRefused          nothing: the message was not the source's, or it came before
         └── LeaseLost               nothing: another worker has taken the run over
 
 The docstring of a class is its default message for people; callers give a better one where they know more.
@@ -196,6 +197,10 @@ class Refused(KvitError):
 
 class Stale(Refused):
     """Somebody else changed this a moment ago. Reload the page and try again."""
+
+
+class WebhookRefused(Refused):
+    """The message does not carry the source's signature, or it is old or was sent before."""
 
 
 class LeaseLost(Refused):

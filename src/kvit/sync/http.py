@@ -20,7 +20,7 @@ import structlog
 
 from kvit import __version__
 from kvit.kernel.errors import AuthExpired, Misconfigured, RateLimited, RequestBudgetSpent, Temporary
-from kvit.plugin import Gate, Plugin
+from kvit.plugin import Gate, Json, Plugin
 from kvit.sync.egress import Egress, Network
 from kvit.sync.redaction import Redactor
 
@@ -119,6 +119,8 @@ class HttpClient:
         self._waiting = waiting
         self._recorder = recorder
         self._requests_left = self._max_requests = max_requests
+        self.has_sent = False
+        """Whether any request may have reached its source."""
         self._largest_answer_bytes = largest_answer_bytes
         self._whole_answer_seconds = whole_answer_seconds
         self._retrying = stamina.RetryingCaller(
@@ -154,6 +156,32 @@ class HttpClient:
         raise_for_status(response)
         return response
 
+    def post(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: httpx.Auth | None = None,
+        content: bytes | None = None,
+        json: Json = None,
+        data: Mapping[str, str] | None = None,
+        gate: Gate | None = None,
+    ) -> httpx.Response:
+        response = self.request(
+            "POST",
+            url,
+            params=params,
+            headers=headers,
+            auth=auth,
+            content=content,
+            json=json,
+            data=data,
+            gate=gate,
+        )
+        raise_for_status(response)
+        return response
+
     def request(
         self,
         method: str,
@@ -163,10 +191,15 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         auth: httpx.Auth | None = None,
         content: bytes | None = None,
+        json: Json = None,
+        data: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
         gate: Gate | None = None,
     ) -> httpx.Response:
+        body = {"content": content, "json": json, "data": data, "files": files}
+
         def once() -> httpx.Response:
-            request = self._build(method, url, params=params, headers=headers, content=content)
+            request = self._build(method, url, params=params, headers=headers, body=body)
             return self._exchange(request, auth, gate)
 
         self._before_request()
@@ -186,10 +219,10 @@ class HttpClient:
         *,
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
-        content: bytes | None,
+        body: Mapping[str, Any],
     ) -> httpx.Request:
         try:
-            request = self._client.build_request(method, url, params=params, headers=headers, content=content)
+            request = self._client.build_request(method, url, params=params, headers=headers, **body)
         except (httpx.InvalidURL, ValueError):
             raise Misconfigured("The address of the source is not a valid URL.", field="base_url") from None
         if request.url.scheme not in ("http", "https") or not request.url.host:
@@ -225,27 +258,30 @@ class HttpClient:
         if not self._requests_left:
             raise RequestBudgetSpent(limit=self._max_requests)
         self._requests_left -= 1
-        if turn is None:
-            return
         if self._tells_departure:
             request.extensions["trace"] = self._on_departure(request, turn)
         else:
-            self._take(request, turn)
+            self._leave(request, turn)
 
-    def _on_departure(self, request: httpx.Request, turn: Turn) -> Callable[[str, Mapping[str, Any]], None]:
-        """Take the turn when the connection stands and the request's first byte is about to leave."""
+    def _on_departure(
+        self, request: httpx.Request, turn: Turn | None
+    ) -> Callable[[str, Mapping[str, Any]], None]:
+        """Let the request leave when the connection stands and its first byte is about to go."""
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-                self._take(request, turn)
+                self._leave(request, turn)
 
         return trace
 
-    def _take(self, request: httpx.Request, turn: Turn) -> None:
-        if not turn.take():
-            self._requests_left += 1
-            raise _TurnLost
-        request.extensions[_TAKEN] = True
+    def _leave(self, request: httpx.Request, turn: Turn | None) -> None:
+        """Take the turn, if there is one, and note that the source may know of the request from now on."""
+        if turn is not None:
+            if not turn.take():
+                self._requests_left += 1
+                raise _TurnLost
+            request.extensions[_TAKEN] = True
+        self.has_sent = True
 
     def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
         """Send and read the whole answer; nothing raised here names the URL, for it may hold a token."""
