@@ -38,11 +38,11 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         found = [EntryPoint(name, value, registry.GROUP) for name, value in invented.items()]
         real = tuple(entry_points(group=registry.GROUP))
         monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([*real, *found]))
-        registry.catalogue.cache_clear()
+        registry.forget()
 
     yield install
     monkeypatch.undo()
-    registry.catalogue.cache_clear()
+    registry.forget()
     configuring.config_fields.cache_clear()
 
 

@@ -494,6 +494,13 @@ def test_names_are_checked_on_any_transport() -> None:
     assert len(asked) == 1
 
 
+def test_a_header_that_is_no_ascii_is_kept_as_it_came() -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=[(b"X-Bank", b"P\xc5\x99")]))
+    options: dict[str, Any] = {"egress": Egress(("bank.example",)), "transport": transport, "turnstile": None}
+    with asking(Source(), **options) as http:
+        assert http.get("https://bank.example/").headers.raw == [(b"X-Bank", b"P\xc5\x99")]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_client_refuses_to_work_in_a_transaction(source: Source) -> None:
     values = Values({"base_url": source.url}, {"token": Secret(TOKEN)})

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from threading import Event
 import pytest
 from django.conf import settings
 from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 
 from kvit.audit.models import AuditEntry
@@ -24,9 +25,9 @@ from kvit.config.environment import MasterKeyFile
 from kvit.kernel.errors import KeyMissing, SealBroken, SealError
 from kvit.kernel.sealing import Key, KeyRing
 from kvit.ledger.models import RawPayload
-from kvit.plugin import SourceFile, Unreadable
-from kvit.sync import files, quarantine
-from kvit.sync.configuring import open_credentials
+from kvit.plugin import Grant, Secret, SourceFile, Unreadable
+from kvit.sync import consents, files, grants, quarantine
+from kvit.sync.configuring import open_credentials, seal_credentials
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.sync.redaction import Redactor
 from kvit.sync.rotation import rewrap, rotate
@@ -34,7 +35,8 @@ from kvit.users.keys import data_key_of, key_ring
 from kvit.users.models import DataKey, Organization
 from kvit.users.sealed import SealedTable, SealedValue, sealed_tables
 from tests.banks.fio import TOKEN, Account, FioBank, generated
-from tests.factories import an_organization
+from tests.factories import a_member, an_organization
+from tests.payments.paying import a_batch, an_order
 from tests.sync.installation import (
     Installation,
     a_connection,
@@ -78,6 +80,11 @@ def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{module}.RING_SECONDS", 0.02)
 
 
+@pytest.fixture(autouse=True)
+def ninety(install: Callable[..., None]) -> None:
+    install(ninety="tests.sync.consenting:Ninety")
+
+
 @pytest.fixture
 def owner(bank: FioBank) -> Organization:
     return with_every_secret(bank, TOKEN)
@@ -93,7 +100,29 @@ def with_every_secret(bank: FioBank, token: str) -> Organization:
     record = Unreadable(reason="it is odd", raw={"odd": organization.name})
     quarantine.put_aside(run, [record], key_ring(organization), Redactor())
     files.keep(run, [SourceFile(name="statement.gpc", data=organization.name.encode())])
+    with_access_granted(connection)
+    with_payments(connection, token)
     return organization
+
+
+def with_payments(connection: PluginConfiguration, token: str) -> None:
+    """A payment file that waits to be sent, by a token that may hand over orders."""
+    credentials = open_credentials(connection) | {"orders_token": Secret(token)}
+    connection.credentials_sealed = seal_credentials(connection, credentials)
+    connection.save(update_fields=["credentials_sealed"])
+    account = connection.accounts.get().account
+    a_batch(connection, an_order(connection.organization, account=account))
+
+
+def with_access_granted(connection: PluginConfiguration) -> None:
+    """A grant, as of a plugin that has one, and a person who is on the way to grant it again."""
+    organization = connection.organization
+    with transaction.atomic():
+        grants.keep(connection, Grant(secrets={"access_token": Secret(organization.name)}))
+    visitor = consents.Visitor(
+        organization=organization, user=a_member(organization), session_key="a session"
+    )
+    consents.begin(visitor, "ninety", {"key": organization.name}, return_url="https://kvit.example/")
 
 
 def rows_of(table: SealedTable, organization: Organization) -> Iterator[SealedValue]:

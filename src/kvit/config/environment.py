@@ -26,6 +26,8 @@ class Environment:
     production: bool
     debug: bool
     data_dir: Path
+    plugins_dir: Path
+    """Holds plugins that are single files; it need not exist."""
     database_url: str = field(repr=False)
     """Empty for the SQLite file in the data folder."""
     secret_key: str = field(repr=False)
@@ -57,6 +59,7 @@ class Environment:
             production=production,
             debug=_flag(variables, "KVIT_DEBUG"),
             data_dir=data_dir,
+            plugins_dir=Path(variables.get("KVIT_PLUGINS_DIR") or data_dir / "plugins"),
             database_url=variables.get("KVIT_DATABASE_URL", ""),
             secret_key=variables.get("KVIT_SECRET_KEY")
             or _kept(data_dir / "secret.key", secrets.token_urlsafe(50)),

@@ -107,7 +107,7 @@ LOGOUT_REDIRECT_URL = "sign-in"
 
 LANGUAGE_CODE = "cs"
 LANGUAGES = [("cs", _("Czech")), ("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "locale", *sorted(BASE_DIR.glob("plugins/*/locale"))]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Europe/Prague"

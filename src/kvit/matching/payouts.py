@@ -35,6 +35,7 @@ from kvit.matching.models import Decision, MatchingRun
 from kvit.matching.payout_models import PayoutLine, PayoutReport
 from kvit.matching.reconcile import reconcile
 from kvit.matching.recording import append_decision, plain
+from kvit.sync.payout_models import ReportedPayout
 from kvit.users.models import Organization
 
 NEAR: Final = timedelta(days=10)
@@ -96,6 +97,16 @@ def import_file(
     except IntegrityError:
         raise Stale from None
     return Imported(new=tuple(new), known=tuple(known), differing=tuple(differing))
+
+
+def take_up(organization: Organization, *, actor: Actor) -> tuple[PayoutReport, ...]:
+    """Make reports of the payouts that connections have told since, and return those that are new.
+
+    One that was imported from a file of the same provider before is the same. Nothing is settled yet.
+    """
+    waiting = ReportedPayout.objects.filter(organization=organization, taken_up_at=None)
+    made = (_take_up(told, actor) for told in waiting.select_related("organization", "connection"))
+    return tuple(report for report in made if report is not None)
 
 
 def as_told(report: PayoutReport) -> payouts.Payout:
@@ -165,6 +176,27 @@ def apply(report: PayoutReport, row: MoneyTransaction | None = None, *, actor: A
         reconcile(fresh.organization, trigger=MatchingRun.Trigger.PERSON)
     report.refresh_from_db()
     return applied
+
+
+def _take_up(told: ReportedPayout, actor: Actor) -> PayoutReport | None:
+    """Make a report of one payout; None where it is known, or another worker was faster."""
+    provider = told.connection.plugin
+    payout = payouts.Payout(
+        reference=told.external_id,
+        currency=told.currency,
+        net_minor=told.net_minor,
+        paid_on=told.paid_on,
+        lines=tuple(payouts.PayoutLine(*line) for line in told.lines),
+        account=told.bank_account,
+    )
+    with whole():
+        mine = ReportedPayout.objects.filter(pk=told.pk, taken_up_at=None).update(taken_up_at=timezone.now())
+        known = PayoutReport.objects.filter(
+            organization=told.organization, provider=provider, reference=payout.reference
+        )
+        if not mine or known.exists():
+            return None
+        return _store(told.organization, provider, payout, told.connection.name, actor)
 
 
 def _store(

@@ -28,6 +28,9 @@ class Plugin[C](ABC):
     description: ClassVar[str] = ""
     accepts_files: ClassVar[bool] = False
     """Whether people hand files to its connections; such a connection has nothing to fetch by itself."""
+    reads_statements: ClassVar[bool] = False
+    """Whether it yields AccountStatements: then it tells all it knows of a day at once, and a movement of
+    that day that it tells no longer by the same id is asked about."""
     schedule: ClassVar[str] = "0 */4 * * *"
     """When a connection is synced unless its owner says otherwise: cron, in the organization's time zone."""
     hosts: ClassVar[Sequence[str]] = ()

@@ -108,6 +108,12 @@ class Push(ABC):
     def push(self, batch: PaymentBatch, file: PaymentFile) -> Receipt:
         """Hand over the file once, and return what the bank said.
 
-        Send one request and never a second: whatever is raised after it has left makes the batch “unknown”,
-        and a person looks in the bank. Raises AuthExpired, RateLimited, Temporary or Misconfigured.
+        Send one request by `self.http`, and never a second: whatever is raised after it has left makes the
+        batch “unknown”, and a person looks in the bank. Raises AuthExpired, RateLimited, Temporary or
+        Misconfigured.
         """
+
+    @classmethod
+    def explained(cls, code: str) -> str:  # noqa: ARG003  # for those who override it
+        """Return what a verdict's code means and what to do; empty where the plugin cannot say."""
+        return ""

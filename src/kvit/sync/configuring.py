@@ -8,15 +8,21 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from django.db import transaction
 
-from kvit.kernel.errors import Misconfigured
+from kvit.audit.recording import Actor, changed, record
+from kvit.kernel.errors import KvitError, Misconfigured, PluginCrashed, PluginUnavailable
 from kvit.kernel.sealing import KeyRing, Place
 from kvit.plugin import Plugin, Secret
 from kvit.sync.models import PluginConfiguration
+from kvit.sync.registry import plugin_class
 from kvit.users.keys import key_ring
+
+REMOVED: Final = "-"
+"""What a person writes to remove an optional credential: an empty one stays as it was."""
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
@@ -65,7 +71,7 @@ def config_fields(plugin: type[Plugin[Any]]) -> tuple[ConfigField, ...]:
 def read_values(
     plugin: type[Plugin[Any]], texts: Mapping[str, str], kept: Mapping[str, Secret] | None = None
 ) -> Values:
-    """Check what a person wrote; an empty credential keeps the one in `kept`.
+    """Check what a person wrote; an empty credential keeps the one in `kept`, and REMOVED removes it.
 
     Raises Misconfigured naming the field; its message never repeats a credential.
     """
@@ -117,8 +123,81 @@ def open_credentials(connection: PluginConfiguration) -> dict[str, Secret]:
 
 
 def values_of(connection: PluginConfiguration) -> Values:
-    """Return what is stored for a connection. Raises KeyMissing or SealBroken."""
-    return Values(connection.settings, open_credentials(connection))
+    """Return what is stored for a connection, as its plugin knows it today.
+
+    Raises KeyMissing or SealBroken, and what `migrated` raises. Where the plugin is missing or broken, it is
+    returned as it is stored.
+    """
+    stored = Values(connection.settings, open_credentials(connection))
+    try:
+        plugin = plugin_class(connection.plugin)
+    except PluginUnavailable:
+        return stored
+    return migrated(plugin, stored, connection.schema_version)
+
+
+def migrated(plugin: type[Plugin[Any]], stored: Values, version: int) -> Values:
+    """Return values of an earlier `schema_version` as the plugin's Config of today.
+
+    Raises PluginUnavailable where a newer version of the plugin stored them, and PluginCrashed where the
+    plugin's `migrate_settings` makes a mistake.
+    """
+    if version == plugin.schema_version:
+        return stored
+    if version > plugin.schema_version:
+        raise PluginUnavailable(
+            "The settings of this connection were saved by a newer version of the plugin “{name}”."
+            " Update the plugin.",
+            name=plugin.name,
+        )
+    try:
+        return _split(plugin, plugin.migrate_settings({**stored.settings, **stored.credentials}, version))
+    except KvitError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a plugin does wrong; its message may hold a secret
+        raise PluginCrashed(kind=f"{type(error).__name__} in migrate_settings") from None
+
+
+def keep_migrated(connection: PluginConfiguration, *, actor: Actor) -> None:
+    """Store the connection's values as its plugin knows them today, where an earlier version stored them.
+
+    Raises what `values_of` raises, and then nothing is changed.
+    """
+    plugin = plugin_class(connection.plugin)
+    before = connection.schema_version
+    if before == plugin.schema_version:
+        return
+    values = values_of(connection)
+    columns = {
+        "settings": dict(values.settings),
+        "schema_version": plugin.schema_version,
+        "credentials_sealed": seal_credentials(connection, values.credentials),
+    }
+    with transaction.atomic():
+        row = PluginConfiguration.objects.filter(pk=connection.pk, schema_version=before)
+        old = {"settings": connection.settings, "schema_version": before}
+        if row.update(**columns):
+            new = {name: columns[name] for name in old}
+            change = changed(connection, old, new, reason="the plugin's new version knows them otherwise")
+            record(connection.organization, actor, [change])
+    connection.refresh_from_db(fields=list(columns))
+
+
+def _split(plugin: type[Plugin[Any]], told: Mapping[str, Any]) -> Values:
+    """Tell settings from credentials and leave out what is no field. Raises TypeError for a wrong kind."""
+    settings: dict[str, str | int | bool] = {}
+    credentials: dict[str, Secret] = {}
+    for item in config_fields(plugin):
+        value = told.get(item.name, MISSING)
+        if value is MISSING:
+            continue
+        if isinstance(value, Secret) and item.is_secret:
+            credentials[item.name] = value
+        elif isinstance(value, str | int) and type(value) is item.kind:
+            settings[item.name] = value
+        else:
+            raise TypeError(item.name)
+    return Values(settings, credentials)
 
 
 def _config_field(item: dataclasses.Field[Any], kind: type) -> ConfigField:
@@ -138,6 +217,8 @@ def _config_field(item: dataclasses.Field[Any], kind: type) -> ConfigField:
 
 
 def _credential(item: ConfigField, text: str, kept: Secret | None) -> Secret:
+    if text == REMOVED and not item.is_required:
+        return Secret("")
     if not text and kept is not None:
         return kept
     if not text and item.is_required:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -12,20 +12,22 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
-from django.db import connection as database
 from django.utils import timezone
 
 from kvit.audit.recording import Actor, Change, audited_values, changed, created, record
-from kvit.kernel.errors import KvitError, Misconfigured, PluginCrashed, Refused, SealError
-from kvit.plugin import Identity, Plugin, SourceFile
+from kvit.kernel.errors import Misconfigured, Refused, SealError
+from kvit.plugin import Grant, Grants, Identity, Plugin, SourceFile
 from kvit.sync import cron, files, schedule
-from kvit.sync.configuring import Values, config_fields, make_config, read_values, seal_credentials, values_of
-from kvit.sync.egress import Egress
+from kvit.sync import grants as kept_grants
+from kvit.sync.configuring import Values, config_fields, read_values, seal_credentials, values_of
 from kvit.sync.gates import DatabaseTurnstile
-from kvit.sync.http import HttpClient, Turnstile
 from kvit.sync.models import PluginConfiguration, SyncHistory
+from kvit.sync.opening import client_for as client_for
+from kvit.sync.opening import crashes_named, opened
+from kvit.sync.opening import refuse_in_transaction as refuse_in_transaction
 from kvit.sync.redaction import Redactor
 from kvit.sync.registry import plugin_class
+from kvit.sync.switches import require_switched_on
 from kvit.users.models import Organization
 
 CHECK_PATIENCE = timedelta(seconds=40)
@@ -36,6 +38,9 @@ STATEMENT_PLUGIN: Final = "statement_file"
 
 CREDENTIALS_ENTERED: Final = "credentials entered and tested"
 """The reason that the audit keeps of credentials entered again; they themselves are not in it."""
+
+ACCESS_GRANTED: Final = "access granted again and tested"
+SETTINGS_SAVED: Final = "settings tested and saved"
 
 CHANGED_BY_PEOPLE: Final = (
     "name",
@@ -52,14 +57,36 @@ CHANGED_BY_PEOPLE: Final = (
 """What `change` writes; the cursor belongs to the run that may have moved it during the check."""
 
 
-def check(plugin: type[Plugin[Any]], values: Values) -> Identity:
+def check(
+    plugin: type[Plugin[Any]],
+    values: Values,
+    *,
+    connection: PluginConfiguration | None = None,
+    grants: Grants | None = None,
+    redactor: Redactor | None = None,
+    is_draft: bool = False,
+) -> Identity:
     """Ask the source whether these values work, and whose account they open.
 
+    A plugin with Consent needs the connection that access was granted to, or the grants. With `is_draft` the
+    values are not the connection's stored ones.
     Raises AuthExpired, RateLimited, Temporary or Misconfigured, and PluginCrashed for any mistake of its own.
     """
     turnstile = DatabaseTurnstile(patience=CHECK_PATIENCE)
-    with client_for(plugin, values, turnstile=turnstile, tries=1) as http, _crashes_named():
-        return plugin(make_config(plugin, values), http).check()
+    with (
+        crashes_named(),
+        opened(
+            plugin,
+            values,
+            connection=connection,
+            grants=grants,
+            is_draft=is_draft,
+            redactor=redactor,
+            turnstile=turnstile,
+            tries=1,
+        ) as instance,
+    ):
+        return instance.check()
 
 
 def add(
@@ -80,14 +107,29 @@ def add(
     name or the account is connected already.
     """
     plugin = plugin_class(plugin_name)
+    require_switched_on(organization, plugin_name)
     if name is not None:
         name = _free_name(organization, name)
     values = read_values(plugin, texts)
-    identity = check(plugin, values)
+    return keep_new(organization, plugin, name, values, check(plugin, values), actor=actor, uid=uid)
+
+
+def keep_new(
+    organization: Organization,
+    plugin: type[Plugin[Any]],
+    name: str | None,
+    values: Values,
+    identity: Identity,
+    *,
+    actor: Actor,
+    uid: UUID | None = None,
+    grant: Grant | None = None,
+) -> PluginConfiguration:
+    """Keep a new connection that was tested, with what was granted to it. Raises Refused as `add` does."""
     connection = PluginConfiguration(
         organization=organization,
         uid=uid or uuid4(),
-        plugin=plugin_name,
+        plugin=plugin.name,
         name=name or _name_of_account(organization, identity.label or plugin.title),
         settings=dict(values.settings),
         schema_version=plugin.schema_version,
@@ -95,10 +137,12 @@ def add(
         account_label=identity.label,
         next_run_at=None if plugin.accepts_files else timezone.now(),
     )
-    _keep_credentials(connection, values)
-    _note_expiry(connection, plugin, values)
+    _keep_credentials(connection, values, grant)
+    _note_expiry(connection, plugin, values, grant)
     with _said_once(identity), transaction.atomic():
         connection.save(force_insert=True)
+        if grant is not None:
+            kept_grants.keep(connection, grant)
         record(organization, actor, [created(connection)])
     return connection
 
@@ -130,9 +174,28 @@ def change(
     """
     plugin = plugin_class(connection.plugin)
     name = name.strip() or connection.name
-    kept = _credentials_if_readable(connection)
+    kept = credentials_if_readable(connection)
     values = read_values(plugin, texts, kept=kept)
-    identity = check(plugin, values)
+    identity = check(plugin, values, connection=connection, is_draft=True)
+    are_entered = bool(values.credentials) and (values.credentials != kept or _are_entered(plugin, texts))
+    return keep_changed(connection, plugin, name, values, identity, actor=actor, are_entered=are_entered)
+
+
+def keep_changed(
+    connection: PluginConfiguration,
+    plugin: type[Plugin[Any]],
+    name: str,
+    values: Values,
+    identity: Identity,
+    *,
+    actor: Actor,
+    are_entered: bool,
+    grant: Grant | None = None,
+) -> PluginConfiguration:
+    """Keep settings that were tested, and what was granted anew; the same account only.
+
+    `are_entered` says whether a person gave credentials or access. Raises Refused as `change` does.
+    """
     if connection.account_key and identity.key != connection.account_key:
         raise Refused(
             "These credentials open another account ({found}) than this connection's ({expected})."
@@ -147,24 +210,26 @@ def change(
     connection.account_label = identity.label
     connection.state = PluginConfiguration.State.OK
     connection.next_run_at = None if plugin.accepts_files else timezone.now()
-    are_entered = bool(values.credentials) and (values.credentials != kept or _are_entered(plugin, texts))
     if are_entered:
-        _keep_credentials(connection, values)
-    _note_expiry(connection, plugin, values)
+        _keep_credentials(connection, values, grant)
+    _note_expiry(connection, plugin, values, grant)
     with _said_once(identity), transaction.atomic():
         before = PluginConfiguration.objects.select_for_update().get(pk=connection.pk)
         connection.save(update_fields=CHANGED_BY_PEOPLE)
-        record(connection.organization, actor, [_change_by_a_person(before, connection, are_entered)])
+        if grant is not None:
+            kept_grants.keep(connection, grant)
+        reason = ACCESS_GRANTED if grant else CREDENTIALS_ENTERED if are_entered else SETTINGS_SAVED
+        record(connection.organization, actor, [_change_by_a_person(before, connection, reason)])
     return connection
 
 
-def _change_by_a_person(before: PluginConfiguration, after: PluginConfiguration, are_entered: bool) -> Change:
+def _change_by_a_person(before: PluginConfiguration, after: PluginConfiguration, reason: str) -> Change:
     """What differs; that credentials were entered is told even where nothing else does."""
     old, new = audited_values(before), audited_values(after)
     written: dict[str, Any] = {name: new[name] for name in CHANGED_BY_PEOPLE if name in new}
-    if not are_entered:
-        return changed(after, old, written, reason="settings tested and saved")
-    change = changed(after, old, written, reason=CREDENTIALS_ENTERED)
+    change = changed(after, old, written, reason=reason)
+    if reason == SETTINGS_SAVED:
+        return change
     day = "credentials_entered_on"
     return replace(
         change,
@@ -237,8 +302,9 @@ def request_run(
 ) -> SyncHistory:
     """Queue a run, or return the one that is active already (a double click is one click).
 
-    Raises Refused where files were handed over while another run is active.
+    Raises Refused where the plugin is switched off, or files were handed over while another run is active.
     """
+    require_switched_on(connection.organization, connection.plugin)
     try:
         with transaction.atomic():
             run = SyncHistory.objects.create(
@@ -258,6 +324,14 @@ def request_run(
         return active
 
 
+def credentials_if_readable(connection: PluginConfiguration) -> dict[str, Any]:
+    """The stored credentials, or none where they cannot be opened: then all must be entered again."""
+    try:
+        return dict(values_of(connection).credentials)
+    except SealError:
+        return {}
+
+
 def _come_no_later_than_scheduled(connection: PluginConfiguration) -> None:
     """Plan the next run by the schedule, which may have changed in a pause; one that is due stays due."""
     row = PluginConfiguration.objects.get(pk=connection.pk)
@@ -266,87 +340,31 @@ def _come_no_later_than_scheduled(connection: PluginConfiguration) -> None:
         PluginConfiguration.objects.filter(pk=row.pk, next_run_at__gt=planned).update(next_run_at=planned)
 
 
-@contextmanager
-def client_for(
-    plugin: type[Plugin[Any]],
-    values: Values,
-    *,
-    before_request: Callable[[], None] = lambda: None,
-    redactor: Redactor | None = None,
-    turnstile: Turnstile | None = None,
-    **options: Any,
-) -> Iterator[HttpClient]:
-    """Give the HTTP client for one connection: it masks its secrets and asks only the hosts it may.
-
-    `before_request` runs before each try and while an answer is read; a database transaction is refused there
-    in any case. The other options are those of HttpClient.
-    """
-
-    def go_on() -> None:
-        refuse_in_transaction()
-        before_request()
-
-    http = HttpClient(
-        redactor=redactor or Redactor(values.credentials.values()),
-        egress=Egress.of(plugin, values),
-        max_requests=plugin.max_requests,
-        turnstile=turnstile,
-        before_request=go_on,
-        **options,
-    )
-    try:
-        yield http
-    finally:
-        http.close()
-
-
-def refuse_in_transaction() -> None:
-    """Raise RuntimeError inside a database transaction: the network never holds its locks."""
-    if database.in_atomic_block:
-        raise RuntimeError("The network is never used inside a database transaction.")
-
-
-def _keep_credentials(connection: PluginConfiguration, values: Values) -> None:
-    """Seal what was entered today."""
+def _keep_credentials(connection: PluginConfiguration, values: Values, grant: Grant | None) -> None:
+    """Seal what was entered today, and note the day; access is granted on a day as well."""
     connection.credentials_sealed = seal_credentials(connection, values.credentials)
-    if values.credentials:
+    if values.credentials or grant is not None:
         today = timezone.localdate(timezone=ZoneInfo(connection.organization.time_zone))
         connection.credentials_entered_on = today
 
 
-def _note_expiry(connection: PluginConfiguration, plugin: type[Plugin[Any]], values: Values) -> None:
-    """Note until when the credentials work, where the plugin can tell; a setting may say it."""
+def _note_expiry(
+    connection: PluginConfiguration, plugin: type[Plugin[Any]], values: Values, grant: Grant | None
+) -> None:
+    """Note until when credentials and access work, where plugin or source can tell; a setting may say it."""
     entered_on = connection.credentials_entered_on
     if entered_on is None:
         return
     turnstile = DatabaseTurnstile(patience=CHECK_PATIENCE)
-    with client_for(plugin, values, turnstile=turnstile) as http, _crashes_named():
-        last = plugin(make_config(plugin, values), http).credentials_expire_on(entered_on)
-    connection.credentials_expire_on = last
-
-
-@contextmanager
-def _crashes_named() -> Iterator[None]:
-    """Turn a plugin's own mistake into PluginCrashed, without its message, which may hold a secret."""
-    try:
-        yield
-    except KvitError:
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever a plugin does wrong
-        raise PluginCrashed(kind=type(error).__name__) from None
+    with crashes_named(), opened(plugin, values, turnstile=turnstile) as instance:
+        last = instance.credentials_expire_on(entered_on)
+    ends_on = grant.ends_on if grant else kept_grants.end_of(connection)
+    connection.credentials_expire_on = min(filter(None, (last, ends_on)), default=None)
 
 
 def _are_entered(plugin: type[Plugin[Any]], texts: Mapping[str, str]) -> bool:
     """Whether a person wrote any credential, be it the same one: a token may be renewed as it is."""
     return any(item.is_secret and texts.get(item.name, "").strip() for item in config_fields(plugin))
-
-
-def _credentials_if_readable(connection: PluginConfiguration) -> dict[str, Any]:
-    """The stored credentials, or none where they cannot be opened: then all must be entered again."""
-    try:
-        return dict(values_of(connection).credentials)
-    except SealError:
-        return {}
 
 
 def _free_name(organization: Organization, name: str, but: PluginConfiguration | None = None) -> str:

@@ -7,14 +7,18 @@ cannot lead elsewhere between the check and the use (DNS rebinding).
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
+import certifi
 import httpcore
 import httpx
 
@@ -113,7 +117,7 @@ class Network(httpx.BaseTransport):
     def __init__(self, egress: Egress, *, first_bytes_seconds: float = FIRST_BYTES_SECONDS) -> None:
         self._first_bytes_seconds = first_bytes_seconds
         self._limit = _Limit()
-        self._tls = httpx.create_ssl_context()
+        self._tls = _tls(_trusted())
         self._direct = httpx.HTTPTransport(verify=self._tls)
         # httpx has no public way to give its transport a network backend; httpcore has.
         self._direct._pool = httpcore.ConnectionPool(
@@ -142,6 +146,18 @@ class Network(httpx.BaseTransport):
         if proxy not in self._proxies:
             self._proxies[proxy] = httpx.HTTPTransport(verify=self._tls, proxy=proxy)
         return self._proxies[proxy]
+
+
+def _trusted() -> tuple[object, ...]:
+    """What decides whom to trust; it changes when certificates are updated."""
+    named = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return *named, Path(certifi.where()).stat().st_mtime_ns
+
+
+@lru_cache(maxsize=1)
+def _tls(_trusted: tuple[object, ...]) -> ssl.SSLContext:
+    """Read the certificates once: it takes longer than many a sync."""
+    return httpx.create_ssl_context()
 
 
 class _CheckedBackend(httpcore.NetworkBackend):

@@ -35,14 +35,15 @@ from kvit.kernel.errors import (
 )
 from kvit.plugin import Item, SourceFile
 from kvit.sync import files, quarantine
-from kvit.sync.configuring import Values, make_config, values_of
-from kvit.sync.connections import client_for
+from kvit.sync.configuring import Values, keep_migrated, values_of
 from kvit.sync.gates import DatabaseTurnstile
 from kvit.sync.heartbeat import Heartbeat
+from kvit.sync.opening import opened
 from kvit.sync.queue import Claim
 from kvit.sync.recording import Recorder, Replay
 from kvit.sync.redaction import Redactor
 from kvit.sync.registry import plugin_class
+from kvit.sync.switches import require_switched_on
 from kvit.sync.writing import Writer
 from kvit.users.keys import key_ring
 
@@ -91,6 +92,8 @@ def _read(held: Claim, patience: timedelta, should_stop: Callable[[], bool], hea
     redactor = Redactor()
     try:
         held.require_sound()
+        require_switched_on(held.run.organization, held.run.connection.plugin)
+        keep_migrated(held.run.connection, actor=Actor(name="system", run_id=held.run.pk))
         values = values_of(held.run.connection)
         redactor = Redactor(values.credentials.values())
         _Reading(held, values, redactor, patience, should_stop, heartbeat).drain()
@@ -151,8 +154,8 @@ class _Reading:
         actor = Actor(name=f"plugin:{plugin.name}@{plugin.version}", run_id=run.pk)
         writer = Writer(self.held, actor, key_ring(run.organization), self.redactor)
         self.held.renew(plugin_version=plugin.version)
-        with client_for(plugin, self.values, **self._client_options()) as http:
-            items = plugin(make_config(plugin, self.values), http).sync(_RunContext(self.held, self.redactor))
+        with opened(plugin, self.values, connection=run.connection, **self._client_options()) as reader:
+            items = reader.sync(_RunContext(self.held, self.redactor))
             with closing(_generator(items)) as source:
                 for item in source:
                     self._go_on()
@@ -173,10 +176,14 @@ class _Reading:
         if run.replays is not None:
             return {
                 "before_request": self._go_on,
+                "redactor": self.redactor,
+                "renews": False,
                 "transport": Replay(run.replays, keys, self.redactor),
             }
         return {
             "before_request": self._go_on,
+            "redactor": self.redactor,
+            "ends_access": True,
             "turnstile": DatabaseTurnstile(patience=self.patience, while_waiting=self._go_on),
             "waiting": self.held.waiting,
             "recorder": Recorder(run, keys, self.redactor),

@@ -40,7 +40,7 @@ LONGEST_WAIT_SECONDS: Final = 24 * 3600
 _IDEMPOTENT: Final = ("GET", "HEAD")
 _PASSING: Final = (502, 503, 504)
 """Answers of something between Kvit and the source, or of a source that is just starting."""
-_OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")
+_OF_THE_WIRE: Final = (b"content-encoding", b"content-length", b"transfer-encoding")
 """Headers that describe the body as it travelled, not as it is given to a plugin."""
 _TURN: Final = "kvit_turn"
 _TAKEN: Final = "kvit_turn_taken"
@@ -328,7 +328,7 @@ class HttpClient:
                 raise Temporary("The answer of {host} is too large to read.", host=stream.url.host)
             if time.monotonic() > deadline:
                 raise Temporary("The answer of {host} took too long to arrive.", host=stream.url.host)
-        headers = [(name, value) for name, value in stream.headers.multi_items() if name not in _OF_THE_WIRE]
+        headers = [(name, value) for name, value in stream.headers.raw if name.lower() not in _OF_THE_WIRE]
         return httpx.Response(
             stream.status_code, headers=headers, content=bytes(body), request=stream.request
         )

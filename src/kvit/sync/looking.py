@@ -18,10 +18,11 @@ from kvit.ledger.forecast import Forecast, Outlook
 from kvit.ledger.models import BankAccount
 from kvit.ledger.movements import Movement, movement_of
 from kvit.plugin import Account, AccountStatement, Item, Plugin, SourceFile, Transaction, Unreadable
-from kvit.sync.configuring import Values, make_config, read_values, values_of
-from kvit.sync.connections import STATEMENT_PLUGIN, client_for
+from kvit.sync.configuring import Values, read_values, values_of
+from kvit.sync.connections import STATEMENT_PLUGIN
 from kvit.sync.gates import DatabaseTurnstile
 from kvit.sync.models import HandedFile, SourceAccount
+from kvit.sync.opening import opened
 from kvit.sync.registry import plugin_class
 from kvit.users.models import Organization
 
@@ -102,8 +103,8 @@ def _reader(organization: Organization) -> Iterator[Plugin[Any]]:
     plugin = plugin_class(STATEMENT_PLUGIN)
     existing = organization.connections.filter(plugin=STATEMENT_PLUGIN).first()
     values: Values = read_values(plugin, {}) if existing is None else values_of(existing)
-    with client_for(plugin, values, turnstile=DatabaseTurnstile(patience=timedelta(0))) as http:
-        yield plugin(make_config(plugin, values), http)
+    with opened(plugin, values, turnstile=DatabaseTurnstile(patience=timedelta(0))) as reader:
+        yield reader
 
 
 class _Ledger:

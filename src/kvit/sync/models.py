@@ -100,6 +100,7 @@ class SyncHistory(models.Model):
         SCHEDULE = "schedule", _("by schedule")
         IMPORT = "import", _("file import")
         REPLAY = "replay", _("replay")
+        WEBHOOK = "webhook", _("by a message of the source")
 
     ACTIVE = (Status.PENDING, Status.RUNNING)
 
@@ -343,3 +344,9 @@ class GateTurn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_digest[:8]}… {self.opens_at}"
+
+
+# Django finds the models of a module only where its `models` imports them.
+from kvit.sync.consent_models import AccessGrant, ConsentAttempt, WebhookMessage  # noqa: E402, F401
+from kvit.sync.payout_models import ReportedPayout  # noqa: E402, F401
+from kvit.sync.switch_models import PluginSwitch  # noqa: E402, F401

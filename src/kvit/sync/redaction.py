@@ -19,8 +19,14 @@ class Redactor:
     """Replaces every known secret, also as URLs, JSON, Python and base64 write it, by a mask."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._forms: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[Secret]) -> None:
+        """Mask these as well from now on, such as a token that has just been granted."""
         forms = {form for secret in secrets for form in _forms(secret.reveal())}
-        self._forms = sorted(forms, key=len, reverse=True)
+        if not forms.issubset(self._forms):
+            self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
 
     def mask(self, text: str) -> str:
         """Return the text without secrets, and without the characters that no database stores."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final
 
-from kvit.kernel.errors import Misconfigured, PluginUnavailable
-from kvit.plugin import API_VERSION, Plugin, Secret
-from kvit.sync import cron
+from django.conf import settings
+
+from kvit.kernel.errors import PluginUnavailable
+from kvit.plugin import Plugin
+from kvit.sync import drop_ins
+from kvit.sync.quality import Quality, quality_of
+from kvit.sync.soundness import fault_of
 
 GROUP: Final = "kvit.plugins"
-_NAME = re.compile(r"[a-z][a-z0-9_]{1,38}")
-_KINDS: Final = (Secret, str, int, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,12 @@ class Listing:
     name: str
     plugin: type[Plugin[Any]] | None
     problem: str = ""
+    source: str = ""
+    """Where it was found: the value of an entry point, or the path of a file."""
+    path: Path | None = None
+    """The file in the folder of plugins, where it is one."""
+    quality: Quality | None = None
+    """What it says of itself; a single file says nothing."""
 
     @property
     def title(self) -> str:
@@ -53,13 +59,21 @@ class Listing:
         return self.plugin.accepts_files if self.plugin else False
 
 
-@cache
 def catalogue() -> tuple[Listing, ...]:
-    """Return every plugin found, in order of name; of two with one name, none is used."""
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return tuple(_listing(name, entries) for name, entries in sorted(found.items()))
+    """Return every plugin found, in order of name; of two with one name, none is used.
+
+    A file in the folder of plugins never takes the place of an installed one: it is listed by its file name.
+    """
+    installed = _installed()
+    taken = {listing.name for listing in installed}
+    dropped = [_dropped(found, taken) for found in drop_ins.in_folder(settings.KVIT.plugins_dir)]
+    return tuple(sorted((*installed, *dropped), key=lambda listing: listing.name))
+
+
+def forget() -> None:
+    """Have everything looked for and loaded again."""
+    _installed.cache_clear()
+    drop_ins.forget()
 
 
 def plugin_class(name: str) -> type[Plugin[Any]]:
@@ -74,39 +88,40 @@ def plugin_class(name: str) -> type[Plugin[Any]]:
     raise PluginUnavailable("The plugin “{name}” is not installed.", name=name)
 
 
+@cache
+def _installed() -> tuple[Listing, ...]:
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, []).append(entry)
+    return tuple(_listing(name, entries) for name, entries in found.items())
+
+
 def _listing(name: str, entries: list[EntryPoint]) -> Listing:
+    where = ", ".join(sorted({entry.value for entry in entries}))
     if len({entry.value for entry in entries}) > 1:
-        where = ", ".join(sorted(entry.value for entry in entries))
-        return Listing(name=name, plugin=None, problem=f"Two plugins have this name: {where}.")
+        return Listing(name=name, plugin=None, problem=f"Two plugins have this name: {where}.", source=where)
     try:
-        plugin = entries[0].load()
-        problem = _fault(name, plugin)
+        return _looked_at(name, entries[0].load(), source=where)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a foreign module does wrong, Kvit goes on
-        return Listing(name=name, plugin=None, problem=f"{type(error).__name__}: {error}")
-    return Listing(name=name, plugin=None if problem else plugin, problem=problem)
+        return Listing(name=name, plugin=None, problem=f"{type(error).__name__}: {error}", source=where)
 
 
-def _fault(name: str, plugin: Any) -> str:
-    """Say what the class lacks to be a plugin, or nothing."""
-    if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
-        return "It is not a subclass of kvit.plugin.Plugin."
-    missing = [word for word in ("name", "title", "version", "Config") if not hasattr(plugin, word)]
-    if missing:
-        return f"It does not set {', '.join(missing)}."
-    if plugin.__abstractmethods__:
-        return f"It does not define {', '.join(sorted(plugin.__abstractmethods__))}."
-    if plugin.name != name or not _NAME.fullmatch(name):
-        return f"Its name “{plugin.name}” is not the entry point's “{name}”."
-    if plugin.api > API_VERSION:
-        return f"It needs a newer Kvit (plugin API {plugin.api}, this one has {API_VERSION})."
+def _dropped(found: drop_ins.DropIn, taken: set[str]) -> Listing:
+    where: dict[str, Any] = {"source": str(found.path), "path": found.path}
+    if found.name in taken:
+        problem = f"There is another plugin named “{found.name}”. Give the file and its plugin another name."
+        return Listing(name=found.path.name, plugin=None, problem=problem, **where)
+    taken.add(found.name)
+    if found.plugin is None:
+        return Listing(name=found.name, plugin=None, problem=found.problem, **where)
     try:
-        cron.checked(plugin.schedule)
-    except Misconfigured as error:
-        return f"Its schedule is none: {error}"
-    if not dataclasses.is_dataclass(plugin.Config):
-        return "Its Config is not a dataclass."
-    kinds = typing.get_type_hints(plugin.Config)
-    strange = [item.name for item in dataclasses.fields(plugin.Config) if kinds[item.name] not in _KINDS]
-    if strange:
-        return f"Its Config can hold Secret, str, int and bool; {', '.join(strange)} is something else."
-    return ""
+        return _looked_at(found.name, found.plugin, **where)
+    except Exception as error:  # noqa: BLE001  # as above
+        return Listing(name=found.name, plugin=None, problem=f"{type(error).__name__}: {error}", **where)
+
+
+def _looked_at(name: str, plugin: Any, **where: Any) -> Listing:
+    problem = fault_of(name, plugin)
+    if problem:
+        return Listing(name=name, plugin=None, problem=problem, **where)
+    return Listing(name=name, plugin=plugin, quality=quality_of(plugin), **where)

@@ -10,7 +10,7 @@ from django.db import models, transaction
 
 from kvit.audit.recording import SYSTEM, Change, record
 from kvit.ledger.models import RawPayload
-from kvit.sync import imports
+from kvit.sync import consents, imports, webhooks
 from kvit.sync.models import HandedFile, QuarantinedRecord, RecordedAnswer
 from kvit.users.models import Organization
 
@@ -24,9 +24,12 @@ def purge(now: datetime) -> int:
     """Empty sealed records, answers and files older than KVIT_RAW_DAYS, audited. Return how many.
 
     The rows that name them stay; what waits for a person, the records set aside and not resolved, stays too.
-    Files that nobody confirmed in a week are discarded.
+    Files that nobody confirmed in a week are discarded. What is left of the ways to a source's page, and the
+    ids of messages that sources sent, are forgotten in their own time.
     """
     imports.discard_old(now)
+    consents.purge(now)
+    webhooks.purge(now)
     before = now - timedelta(days=settings.KVIT.raw_days)
     return sum(_purge(organization, before) for organization in Organization.objects.all())
 

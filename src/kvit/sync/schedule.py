@@ -51,6 +51,13 @@ NO_ACTIVE_RUN: Final = RawSQL(  # a constant; SQLite uses a partial index only f
     (),
     output_field=models.BooleanField(),
 )
+SWITCHED_ON: Final = RawSQL(
+    "NOT EXISTS (SELECT 1 FROM sync_pluginswitch AS switch"
+    " WHERE switch.organization_id = sync_pluginconfiguration.organization_id"
+    " AND switch.plugin = sync_pluginconfiguration.plugin)",
+    (),
+    output_field=models.BooleanField(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,8 @@ def _due(now: datetime) -> models.QuerySet[PluginConfiguration]:
 
 def _idle() -> models.QuerySet[PluginConfiguration]:
     """The connections in order whose last run has ended."""
-    return PluginConfiguration.objects.filter(NO_ACTIVE_RUN, enabled=True, state=PluginConfiguration.State.OK)
+    ready = PluginConfiguration.objects.filter(enabled=True, state=PluginConfiguration.State.OK)
+    return ready.filter(NO_ACTIVE_RUN, SWITCHED_ON)
 
 
 def _enqueue(connections: Sequence[PluginConfiguration], now: datetime) -> int:

@@ -20,8 +20,17 @@ from kvit.ledger import posting, statements
 from kvit.ledger.accounts import own_account
 from kvit.ledger.models import BankAccount
 from kvit.ledger.movements import Movement, movement_of
-from kvit.plugin import Account, AccountStatement, Checkpoint, Gone, Item, Transaction, Unreadable
-from kvit.sync import quarantine
+from kvit.plugin import (
+    Account,
+    AccountStatement,
+    Checkpoint,
+    Gone,
+    Item,
+    Payout,
+    Transaction,
+    Unreadable,
+)
+from kvit.sync import quarantine, told_payouts
 from kvit.sync.models import PluginConfiguration, SourceAccount, SyncHistory
 from kvit.sync.queue import Claim
 from kvit.sync.redaction import Redactor
@@ -39,6 +48,7 @@ class _Batch:
     movements: dict[str, list[Movement]] = field(default_factory=dict)
     gone: dict[str, list[str]] = field(default_factory=dict)
     statements: list[AccountStatement] = field(default_factory=list)
+    payouts: list[told_payouts.Told] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     records: int = 0
     cursor: Mapping[str, Any] | None = None
@@ -56,7 +66,8 @@ class Writer:
         self.accounts = _known_accounts(self.connection)
         self.former_ids: dict[str, str] = {}
         """What accounts were called by earlier versions of the plugin, where it was something else."""
-        self.retells_days = plugin_class(self.connection.plugin).accepts_files
+        plugin = plugin_class(self.connection.plugin)
+        self.retells_days = plugin.accepts_files or plugin.reads_statements
         self.told: defaultdict[str, set[int]] = defaultdict(set)
         """The rows of each account that were told since the last checkpoint."""
         self.put_aside: set[str] = set()
@@ -79,6 +90,8 @@ class Writer:
             case Unreadable():
                 batch.records += 1
                 batch.unreadable.append(item)
+            case Payout():
+                self._take_payout(item)
             case Gone():
                 batch.gone.setdefault(item.account_id, []).append(item.external_id)
             case Checkpoint():
@@ -114,9 +127,13 @@ class Writer:
                     posting.release(
                         self.accounts[account_id], self._source(account_id), ids, actor=self.actor
                     )
+            for doubt in told_payouts.keep(self.held.run, batch.payouts, actor=self.actor):
+                self.held.warn(self.redactor.mask(doubt))
             self.put_aside |= quarantine.put_aside(self.held.run, batch.unreadable, self.keys, self.redactor)
             self._count(batch, posted)
             self._move_cursor(batch)
+        if batch.cursor is not None and self.held.run.replays_id is None:
+            self.connection.cursor = dict(batch.cursor)
 
     def _take_transaction(self, item: Transaction) -> None:
         try:
@@ -126,6 +143,13 @@ class Writer:
             self.batch.unreadable.append(quarantine.unreadable(item, error))
         else:
             self.batch.movements.setdefault(account_id, []).append(movement)
+
+    def _take_payout(self, item: Payout) -> None:
+        self.batch.records += 1
+        try:
+            self.batch.payouts.append(told_payouts.told(item))
+        except RecordError as error:
+            self.batch.unreadable.append(told_payouts.unreadable(item, error))
 
     def _account_of(self, item: Transaction, movement: Movement) -> str:
         account = self.batch.accounts.get(item.account_id) or self.accounts.get(item.account_id)

@@ -61,7 +61,8 @@ class SealedTable:
             .exclude(begins=header)
             .order_by("pk")
         )
-        sizes = rows.annotate(size=Length(self.column.name)).values_list("pk", "size")[:most_values]
+        lengths = rows.annotate(envelope_bytes=Length(self.column.name))
+        sizes = lengths.values_list("pk", "envelope_bytes")[:most_values]
         totals = accumulate(sizes, lambda total, row: (row[0], total[1] + row[1]))
         few = [pk for number, (pk, total) in enumerate(totals) if number == 0 or total <= most_bytes]
         found = rows.filter(pk__in=few).values_list("pk", "uid", self.column.name)
