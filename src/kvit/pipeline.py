@@ -7,9 +7,10 @@ from datetime import date, timedelta
 
 from kvit.audit.recording import Actor
 from kvit.invoices.models import Invoice
-from kvit.matching import switches
+from kvit.matching import payouts, switches
 from kvit.matching.models import MatchingRun, MatchingSettings
 from kvit.matching.reconcile import reconcile
+from kvit.payments.recognising import recognise
 from kvit.sync import engine
 from kvit.sync.queue import Claim
 from kvit.work import clients
@@ -51,6 +52,8 @@ def switch_matching(settings: MatchingSettings, *, actor: Actor) -> None:
 
 
 def _match(held: Claim) -> None:
-    """Match what the run brought, keeping the run meanwhile."""
+    """Take up the payouts that the run brought, match its movements, and know executed orders among them."""
     actor = Actor(name="system", run_id=held.run.pk)
+    payouts.take_up(held.run.organization, actor=actor)
     reconcile(held.run.organization, actor=actor, trigger=MatchingRun.Trigger.SYNC, between=held.keep)
+    recognise(held.run.organization, actor=actor)

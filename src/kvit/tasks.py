@@ -20,6 +20,7 @@ from kvit import pipeline
 from kvit.audit import sealing
 from kvit.matching import thanks
 from kvit.matching.reconcile import reconcile
+from kvit.payments import sending
 from kvit.sync import queue, retention, schedule, workers
 from kvit.sync.models import SyncHistory
 from kvit.users.keys import missing_master_keys
@@ -138,6 +139,7 @@ PRESENCE: Final = timedelta(seconds=20)
 CHORES: Final[Sequence[tuple[Callable[[datetime], object], timedelta]]] = (
     (sealing.seal, timedelta(minutes=1)),
     (thanks.send_due, timedelta(minutes=1)),
+    (sending.send_due, timedelta(seconds=5)),
     (retention.purge, timedelta(hours=1)),
 )
 

@@ -1,0 +1,289 @@
+"""Executed orders among the movements: told by equalities and uniqueness, never by a score."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from kvit.audit.recording import SYSTEM, Actor, record
+from kvit.kernel.errors import Refused, Stale
+from kvit.kernel.references import account_key, symbol_key
+from kvit.ledger.models import MoneyTransaction
+from kvit.ledger.whole import whole
+from kvit.payments import orders as ordering
+from kvit.payments import outbox
+from kvit.payments.models import PaymentBatch, PaymentOrder
+from kvit.users.models import Organization
+
+EARLY: Final = timedelta(days=1)
+"""A bank may book on the working day before the due day, but never before it has the order."""
+PATIENCE: Final = timedelta(days=30)
+"""How long after its due day, or after it was sent where that is later, a movement may execute an order."""
+
+MOST_CANDIDATES: Final = 20
+
+_BatchState = PaymentBatch.State
+_OrderState = PaymentOrder.State
+_SENT: Final = (_BatchState.ACCEPTED, _BatchState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What came of one look."""
+
+    executed: int = 0
+    proved: int = 0
+    """Unknown batches that a movement proved to be at the bank."""
+    released: int = 0
+    """Orders whose movement counts no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A movement that may execute an order, for a person to judge."""
+
+    transaction: MoneyTransaction
+    differing: tuple[str, ...]
+    """The facts in which the two differ, by the names of the order's columns; `due_on` for the day."""
+
+
+type _Pair = tuple[PaymentOrder, MoneyTransaction]
+
+
+def recognise(organization: Organization, *, actor: Actor = SYSTEM) -> Recognised:
+    """Find the orders that were executed, and link each to its movement where both fit nothing else.
+
+    Order and movement must agree in account, amount, currency, counterparty's account and variable symbol,
+    in the other symbols where the order has them, and in time; the bank's telling the order's own id stands
+    in for the symbols. Among several that fit, equal messages decide where they leave one pair. A movement
+    that executes an order of an unknown batch proves that the bank has it.
+    """
+    released = _release_withdrawn(organization, actor)
+    executed = proved = 0
+    for order, movement in _sure(_fitting_pairs(organization)):
+        with suppress(Stale, Refused):  # somebody was faster with one of the two
+            proved += _link(order, movement, actor, reason="recognised")
+            executed += 1
+    return Recognised(executed, proved, released)
+
+
+def candidates(order: PaymentOrder) -> list[Candidate]:
+    """Return movements of the paying account that may execute the order, those that differ least first.
+
+    In the order's own currency they are of its amount. Empty where the order is not at the bank.
+    """
+    order = PaymentOrder.objects.select_related("batch", "organization").get(pk=order.pk)
+    if order.state not in PaymentOrder.UNDER_WAY or order.batch is None or order.batch.state not in _SENT:
+        return []
+    rows = _free_movements(order.organization).filter(
+        Q(amount_minor=-order.amount_minor) | ~Q(currency=order.currency),
+        account_id=order.account_id,
+        booked_on__range=(_sent_on(order) - EARLY, _last_day(order) + PATIENCE),
+    )
+    found = [Candidate(row, _differing(order, row)) for row in rows.order_by("booked_on", "pk")]
+    return sorted(found, key=lambda each: len(each.differing))[:MOST_CANDIDATES]
+
+
+def link(order: PaymentOrder, transaction: MoneyTransaction, *, actor: Actor) -> None:
+    """Note that a movement executed an order, because a person says so.
+
+    Raises Refused where that can never be, and Stale where one of the two is taken by now.
+    """
+    _require_possible(order, transaction)
+    _link(order, transaction, actor, reason="linked by hand")
+    order.refresh_from_db()
+
+
+def unlink(order: PaymentOrder, *, actor: Actor, reason: str = "unlinked by hand") -> None:
+    """Take back that the order was executed: it waits for its movement again. Raises Stale if it was not."""
+    with whole():
+        row = ordering.locked([order])[0]
+        if row.state != _OrderState.EXECUTED:
+            raise Stale
+        changes = ordering.put([row], reason=reason, state=_OrderState.HANDED_OVER, executed_by=None)
+        record(row.organization, actor, [*changes])
+    order.refresh_from_db()
+
+
+def overdue(organization: Organization, today: date) -> QuerySet[PaymentOrder]:
+    """Return orders that the bank has and that no movement executed in the time in which one can."""
+    longest_ago = today - PATIENCE
+    midnight = datetime.combine(longest_ago, time(), tzinfo=ZoneInfo(organization.time_zone))
+    return PaymentOrder.objects.filter(
+        organization=organization,
+        state=_OrderState.HANDED_OVER,
+        due_on__lt=longest_ago,
+        batch__sent_at__lt=midnight,
+    )
+
+
+def _release_withdrawn(organization: Organization, actor: Actor) -> int:
+    """Take the link away from orders whose movement is no booked one any more."""
+    executed = PaymentOrder.objects.filter(organization=organization, state=_OrderState.EXECUTED)
+    released = 0
+    for order in executed.exclude(executed_by__status=MoneyTransaction.Status.BOOKED):
+        with suppress(Stale):  # somebody was faster
+            unlink(order, actor=actor, reason="the movement was withdrawn")
+            released += 1
+    return released
+
+
+def _fitting_pairs(organization: Organization) -> list[_Pair]:
+    """Every order that the bank has or may have, beside every free movement that fits it."""
+    orders = list(
+        PaymentOrder.objects.under_way()
+        .filter(organization=organization, batch__state__in=_SENT)
+        .select_related("batch", "organization")
+        .order_by("pk")
+    )
+    if not orders:
+        return []
+    rows = _free_movements(organization).filter(
+        account_id__in={order.account_id for order in orders},
+        amount_minor__in={-order.amount_minor for order in orders},
+        booked_on__range=(min(map(_first_day, orders)), max(map(_last_day, orders))),
+    )
+    by_amount: dict[tuple[int, int, str], list[MoneyTransaction]] = {}
+    for row in rows.order_by("booked_on", "pk"):
+        by_amount.setdefault((row.account_id, -row.amount_minor, row.currency), []).append(row)
+    return [
+        (order, row)
+        for order in orders
+        for row in by_amount.get((order.account_id, order.amount_minor, order.currency), [])
+        if _fits(order, row)
+    ]
+
+
+def _free_movements(organization: Organization) -> QuerySet[MoneyTransaction]:
+    """Booked movements out of an account that execute no order yet."""
+    return MoneyTransaction.objects.booked().filter(
+        organization=organization, type=MoneyTransaction.Type.EXPENSE, payment_order__isnull=True
+    )
+
+
+def _sure(pairs: Sequence[_Pair]) -> list[_Pair]:
+    """The pairs of which both sides fit nothing else: as told, then of what remains by equal messages.
+
+    Where the bank tells an order's id, order and movement go with nothing else; told twice, they stay open.
+    """
+    named = [pair for pair in pairs if _names(*pair)]
+    rest = _without(pairs, named)
+    plain = _alone(rest)
+    by_message = _alone([pair for pair in _without(rest, plain) if _same_message(*pair)])
+    return [*_alone(named), *plain, *by_message]
+
+
+def _alone(pairs: Sequence[_Pair]) -> list[_Pair]:
+    """The pairs whose order and whose movement are in no other pair."""
+    orders = Counter(order.pk for order, _ in pairs)
+    movements = Counter(row.pk for _, row in pairs)
+    return [(order, row) for order, row in pairs if orders[order.pk] == movements[row.pk] == 1]
+
+
+def _without(pairs: Iterable[_Pair], taken: Sequence[_Pair]) -> list[_Pair]:
+    """The pairs of which neither side is taken."""
+    orders, movements = {order.pk for order, _ in taken}, {row.pk for _, row in taken}
+    return [(order, row) for order, row in pairs if order.pk not in orders and row.pk not in movements]
+
+
+def _fits(order: PaymentOrder, row: MoneyTransaction) -> bool:
+    """Whether nothing speaks against it; the order's own id, told by the bank, stands in for the symbols."""
+    differing = set(_differing(order, row)) - {"message"}
+    if _names(order, row):
+        differing -= {"variable_symbol", "constant_symbol", "specific_symbol"}
+    return not differing
+
+
+def _differing(order: PaymentOrder, row: MoneyTransaction) -> tuple[str, ...]:
+    told = {
+        "amount": (row.amount_minor, row.currency) == (-order.amount_minor, order.currency),
+        "counterparty_account": account_key(row.counterparty_account)
+        == account_key(order.counterparty_account),
+        "variable_symbol": symbol_key(row.variable_symbol) == symbol_key(order.variable_symbol),
+        "constant_symbol": _same_if_given(order.constant_symbol, row.constant_symbol),
+        "specific_symbol": _same_if_given(order.specific_symbol, row.specific_symbol),
+        "due_on": _first_day(order) <= row.booked_on <= _last_day(order),
+        "message": _same_message(order, row),
+    }
+    return tuple(name for name, is_same in told.items() if not is_same)
+
+
+def _same_if_given(wanted: str, told: str) -> bool:
+    return not symbol_key(wanted) or symbol_key(wanted) == symbol_key(told)
+
+
+def _same_message(order: PaymentOrder, row: MoneyTransaction) -> bool:
+    one, other = (" ".join(text.split()).casefold() for text in (order.message, row.message))
+    return one != "" and one == other
+
+
+def _names(order: PaymentOrder, row: MoneyTransaction) -> bool:
+    """Whether the bank tells the order's own id: plugins hand it over as end-to-end id or in a comment."""
+    return order.id_for_bank in f"{row.reference} {row.message}".lower()
+
+
+def _first_day(order: PaymentOrder) -> date:
+    """A movement from before the order was sent is another payment."""
+    return max(order.due_on - EARLY, _sent_on(order))
+
+
+def _last_day(order: PaymentOrder) -> date:
+    return max(order.due_on, _sent_on(order)) + PATIENCE
+
+
+def _sent_on(order: PaymentOrder) -> date:
+    assert order.batch is not None, "only orders in a batch are looked for"
+    assert order.batch.sent_at is not None, "and only in one that was sent"
+    return order.batch.sent_at.astimezone(ZoneInfo(order.organization.time_zone)).date()
+
+
+def _require_possible(order: PaymentOrder, row: MoneyTransaction) -> None:
+    if order.organization_id != row.organization_id or order.account_id != row.account_id:
+        raise Refused("The movement is not on the account that pays the order.")
+    if row.type != MoneyTransaction.Type.EXPENSE or row.status != MoneyTransaction.Status.BOOKED:
+        raise Refused("Only a booked payment that left can execute an order.")
+    if row.currency == order.currency and row.amount_minor != -order.amount_minor:
+        raise Refused("The movement is of another amount than the order.")
+
+
+def _link(order: PaymentOrder, row: MoneyTransaction, actor: Actor, *, reason: str) -> bool:
+    """Link the two as they are now; return whether that proved an unknown batch to be at the bank.
+
+    Raises Stale where one of them is taken by now, and Refused where they can never go together.
+    """
+    with whole():
+        held = ordering.locked([order])[0]
+        movement = MoneyTransaction.objects.select_for_update(of=("self",)).get(pk=row.pk)
+        _require_possible(held, movement)
+        batch = held.batch
+        if held.state not in PaymentOrder.UNDER_WAY or batch is None or batch.state not in _SENT:
+            raise Stale
+        if PaymentOrder.objects.filter(executed_by=movement).exists():
+            raise Stale
+        is_proof = batch.state == _BatchState.UNKNOWN
+        if is_proof:
+            _prove(batch, actor)
+            held.refresh_from_db()
+        linked = ordering.put([held], reason=reason, state=_OrderState.EXECUTED, executed_by=movement)
+        record(held.organization, actor, [*linked])
+    return is_proof
+
+
+def _prove(batch: PaymentBatch, actor: Actor) -> None:
+    outbox.move(
+        outbox.in_state(_BatchState.UNKNOWN),
+        batch,
+        _BatchState.ACCEPTED,
+        actor=actor,
+        reason="a movement of it was booked",
+        resolved_at=timezone.now(),
+        resolved_by=actor.name,
+    )
