@@ -101,7 +101,7 @@ def test_a_broken_plugin_is_shown_with_its_problem(
     connection = fio(personas, plugin="broken_bank", name="Rozbitá banka")
     client.force_login(personas.owner)
     monkeypatch.syspath_prepend(tmp_path)
-    registry.catalogue.cache_clear()
+    registry.forget()
     try:
         pages = ["/connections/", "/connections/new/broken_bank/", f"/connections/{connection.pk}/"]
         pages.append(f"/connections/{connection.pk}/settings/")
@@ -111,7 +111,7 @@ def test_a_broken_plugin_is_shown_with_its_problem(
             assert "kvit_not_there" in response.text, page
         assert client.post("/connections/new/broken_bank/credentials/").status_code == 302
     finally:
-        registry.catalogue.cache_clear()
+        registry.forget()
     assert PluginConfiguration.objects.count() == 1
 
 
@@ -381,7 +381,7 @@ def test_the_overview_of_many_connections_asks_as_often_as_of_one(
         connection = fio(personas, name=f"Fio {number}")
         for _ in range(3):
             a_run(connection)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         page = client.get("/connections/")
     assert [len(card.recent_runs) for card, _ in page.context["cards"]] == [3] * 12
 
@@ -420,3 +420,28 @@ def test_a_stranger_finds_no_page_of_a_connection(client: Client, personas: Pers
 def english(personas: Personas) -> None:
     personas.owner.language = "en"
     personas.owner.save()
+
+
+@pytest.mark.django_db
+def test_the_owner_switches_a_plugin_off_and_on_and_its_connections_stay(
+    client: Client, personas: Personas
+) -> None:
+    connection = fio(personas)
+    client.force_login(personas.owner)
+    with translation.override("en"):
+        client.post("/plugins/fio/switch/", {"state": "off"})
+        page = client.get("/connections/", headers={"Accept-Language": "en"}).content.decode()
+        assert page.count("plugin switched off") == 2
+        assert f"/connections/{connection.pk}/" in page
+        assert "/connections/new/fio/" not in page
+        client.post("/plugins/fio/switch/", {"state": "on"})
+        page = client.get("/connections/", headers={"Accept-Language": "en"}).content.decode()
+    assert "plugin switched off" not in page
+    assert "/connections/new/fio/" in page
+
+
+@pytest.mark.django_db
+def test_an_accountant_switches_nothing(client: Client, personas: Personas) -> None:
+    client.force_login(personas.accountant)
+    assert client.post("/plugins/fio/switch/", {"state": "off"}).status_code == 403
+    assert not personas.organization.plugin_switches.exists()

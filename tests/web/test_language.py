@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from string import Formatter
 from typing import Final
 
@@ -35,18 +36,25 @@ _PERCENT: Final = re.compile(r"%\((\w+)\)s")
 _SPOKEN_ATTRIBUTES: Final = {"aria-label", "placeholder", "title", "alt"}
 
 
-def test_the_catalogue_holds_exactly_the_texts_of_today() -> None:
-    assert messages.CATALOGUE.read_bytes() == messages.written(messages.merged()), (
+each_catalogue = pytest.mark.parametrize(
+    "home", [pytest.param(home, id=home.name) for home in messages.homes()]
+)
+
+
+@each_catalogue
+def test_a_catalogue_holds_exactly_the_texts_of_today(home: Path) -> None:
+    assert (home / messages.IN_CZECH).read_bytes() == messages.written(messages.merged(home)), (
         "Texts have changed: run `python -m scripts.messages` and translate what it lists."
     )
 
 
-def test_every_text_is_translated() -> None:
-    assert messages.untranslated(messages.merged()) == []
+@each_catalogue
+def test_every_text_is_translated(home: Path) -> None:
+    assert messages.untranslated(messages.merged(home)) == []
 
 
 def test_every_kind_of_text_is_found() -> None:
-    found = set(messages.texts())
+    found = {text for home in messages.homes() for text in messages.texts(home)}
     assert messages.Text("Movements") in found  # a template
     assert messages.Text("%(count)s invoice", "%(count)s invoices") in found  # a plural of a template
     assert messages.Text("Draft saved.") in found  # a call of gettext
@@ -245,7 +253,7 @@ def _words_of_the_other_language(language: str) -> set[str]:
 
 
 def _messages() -> Iterator[Message]:
-    return (message for message in messages.merged() if message.id)
+    return (message for home in messages.homes() for message in messages.merged(home) if message.id)
 
 
 def _pairs(message: Message) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,14 @@ from tests.personas import Personas
 PASSWORD = "correct horse battery"
 CALM = {"sign-in", "sign-out", "profile", "organization", "health"}
 """What goes on: it changes nothing, or only what is a person's own."""
+
+EXAMPLES = {
+    "IntConverter": 1,
+    "SlugConverter": "fio",
+    "StringConverter": "fio",
+    "UUIDConverter": uuid.UUID(int=1),
+}
+"""A value of each kind that a URL may hold."""
 
 
 @pytest.fixture
@@ -55,10 +64,8 @@ def every_url() -> Iterator[tuple[str, str]]:
 
     for pattern in patterns(get_resolver()):
         if pattern.name:
-            words = {
-                name: 1 if "Int" in type(converter).__name__ else "fio"
-                for name, converter in pattern.pattern.converters.items()
-            }
+            kinds = {name: type(each).__name__ for name, each in pattern.pattern.converters.items()}
+            words = {name: EXAMPLES[kind] for name, kind in kinds.items()}
             yield pattern.name, reverse(pattern.name, kwargs=words)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import batched
@@ -16,6 +16,7 @@ from kvit.ledger.models import BankAccount
 from kvit.sync import schedule
 from kvit.sync.models import PluginConfiguration, SourceAccount, SyncHistory
 from kvit.sync.registry import Listing, catalogue
+from kvit.sync.switch_models import PluginSwitch
 from kvit.users.models import Organization
 
 RECENT_RUNS: Final = 20
@@ -31,6 +32,7 @@ class Standing(StrEnum):
 
     MISSING = "missing"
     BROKEN = "broken"
+    SWITCHED_OFF = "switched_off"
     PAUSED = "paused"
     NEEDS_ATTENTION = "needs_attention"
     FAILING = "failing"
@@ -93,7 +95,8 @@ class Card:
 
     @property
     def can_sync(self) -> bool:
-        return self.listing is not None and self.listing.plugin is not None and not self.takes_files
+        is_usable = self.listing is not None and self.listing.plugin is not None
+        return is_usable and not self.takes_files and self.standing != Standing.SWITCHED_OFF
 
     @property
     def needs_credentials(self) -> bool:
@@ -129,14 +132,20 @@ class Overview:
     """What the last run that ended pointed out."""
 
 
+_STILL: Final = (Standing.SWITCHED_OFF, Standing.PAUSED, Standing.NEEDS_ATTENTION)
+"""In these, nothing syncs by itself."""
+
+
 def cards(rows: Sequence[PluginConfiguration], now: datetime, today: date) -> tuple[Card, ...]:
-    """Return the cards in the order of the rows, in two queries for a hundred connections.
+    """Return the cards in the order of the rows, in three queries for a hundred connections.
 
     `today` is the date in the organization's time zone.
     """
     listings = {listing.name: listing for listing in catalogue()}
     runs = _recent_runs(rows)
-    return tuple(_card(row, listings.get(row.plugin), runs.get(row.pk, ()), now, today) for row in rows)
+    off = set(_switches_of(rows))
+    made = (_card(row, listings.get(row.plugin), runs.get(row.pk, ()), now, today) for row in rows)
+    return tuple(_switched_off(card) if _switch(card.connection) in off else card for card in made)
 
 
 def to_resolve(organization: Organization, now: datetime, today: date) -> tuple[Card, ...]:
@@ -181,6 +190,23 @@ def _card(
         expiry=expiry(row, today),
         recent_runs=runs,
     )
+
+
+def _switches_of(rows: Iterable[PluginConfiguration]) -> Iterator[tuple[int, str]]:
+    organizations = {row.organization_id for row in rows}
+    switches = PluginSwitch.objects.filter(organization__in=organizations)
+    yield from switches.values_list("organization_id", "plugin")
+
+
+def _switch(row: PluginConfiguration) -> tuple[int, str]:
+    return row.organization_id, row.plugin
+
+
+def _switched_off(card: Card) -> Card:
+    """A plugin that is switched off says more than anything but that it cannot be used at all."""
+    if card.standing in (Standing.MISSING, Standing.BROKEN):
+        return card
+    return replace(card, standing=Standing.SWITCHED_OFF, at=None)
 
 
 def _standing(
@@ -240,7 +266,7 @@ def _balances(row: PluginConfiguration) -> tuple[Balance, ...]:
 
 
 def _upcoming(card: Card, now: datetime) -> tuple[datetime, ...]:
-    if not card.can_sync or card.standing in (Standing.PAUSED, Standing.NEEDS_ATTENTION):
+    if not card.can_sync or card.standing in _STILL:
         return ()
     return tuple(schedule.upcoming(card.connection, now))
 

@@ -13,7 +13,8 @@ from kvit.audit.models import AuditEntry
 from kvit.kernel.errors import PluginUnavailable
 from kvit.sync import schedule
 from kvit.sync.configuring import ConfigField, config_fields
-from kvit.sync.connections import CREDENTIALS_ENTERED
+from kvit.sync.connections import ACCESS_GRANTED, CREDENTIALS_ENTERED
+from kvit.sync.consents import CONSENT_REFUSED
 from kvit.sync.models import PluginConfiguration
 from kvit.sync.registry import plugin_class
 from kvit.users.scoping import Access
@@ -68,6 +69,10 @@ def _sentences(entry: AuditEntry, fields: Mapping[str, ConfigField]) -> Iterator
         return
     if entry.reason == CREDENTIALS_ENTERED:
         yield _("The credentials were entered again; they work.")
+    if entry.reason == ACCESS_GRANTED:
+        yield _("Access was granted again; it works.")
+    if entry.reason.startswith(CONSENT_REFUSED):
+        yield _("An answer from the source's page was refused.")
     yield from _about_state(before, after)
     if "name" in after:
         yield _("Renamed from “{old}” to “{new}”.").format(old=before.get("name", ""), new=after["name"])

@@ -102,8 +102,10 @@ def _field(item: ConfigField, *, has_stored: bool) -> forms.Field:
 def _credential_field(common: dict[str, Any], *, has_stored: bool) -> forms.Field:
     """Never filled in by the page, whatever happened before; a stored one is kept where it stays empty."""
     if has_stored:
-        kept = gettext("Leave empty to keep the stored one.")
-        common |= {"required": False, "help_text": f"{kept} {common['help_text']}".strip()}
+        said = [gettext("Leave empty to keep the stored one."), common["help_text"]]
+        if not common["required"]:
+            said.insert(1, gettext("Write “-” to remove it."))
+        common |= {"required": False, "help_text": " ".join(filter(None, said))}
     widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"})
     return forms.CharField(widget=widget, **common | {"initial": None})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from kvit.web import urls_imports, urls_matching, urls_money, urls_payouts
+from kvit.web import urls_consents, urls_imports, urls_matching, urls_money, urls_payments, urls_payouts
 from kvit.web.views import connection_pages as pages
 from kvit.web.views import connection_wizard as wizard
 from kvit.web.views import connections, dashboard, health, runs, signing
@@ -19,6 +19,7 @@ urlpatterns = [
     path("health/status/", health.status, name="health-status"),
     path("health/diagnostics/", health.download_diagnostics, name="health-diagnostics"),
     path("plugins/<slug:plugin>/picture.svg", connections.picture, name="plugin-picture"),
+    path("plugins/<slug:plugin>/switch/", connections.switch, name="plugin-switch"),
     path("connections/", connections.connections, name="connections"),
     path("connections/new/<slug:plugin>/", wizard.guide, name="connection-add"),
     path("connections/new/<slug:plugin>/credentials/", wizard.credentials, name="connection-try"),
@@ -37,8 +38,10 @@ urlpatterns = [
     path("runs/<int:pk>/cancellation/", runs.cancellation, name="run-cancellation"),
     path("runs/<int:pk>/replay/", runs.replay, name="run-replay"),
     path("runs/<int:pk>/reversal/", runs.reversal, name="run-reversal"),
+    *urls_consents.urlpatterns,
     *urls_imports.urlpatterns,
     *urls_matching.urlpatterns,
     *urls_money.urlpatterns,
+    *urls_payments.urlpatterns,
     *urls_payouts.urlpatterns,
 ]

@@ -24,6 +24,7 @@ from kvit.kernel.statements.csv import SHIPPED
 from kvit.ledger.models import BankAccount
 from kvit.ledger.reverting import Reverted
 from kvit.ledger.statements import Gap
+from kvit.payments.models import PaymentBatch
 from kvit.sync.models import SyncHistory
 from kvit.sync.registry import catalogue
 from kvit.web.sentences import translated
@@ -79,6 +80,8 @@ STATES: Final[Mapping[str, State]] = {
     "needs_attention": State(gettext_lazy("needs attention"), "warning", "warn"),
     "paused": State(gettext_lazy("paused"), "pause", "calm"),
     "broken": State(gettext_lazy("plugin broken"), "cross", "bad"),
+    "order_refused": State(gettext_lazy("refused by the bank"), "cross", "bad"),
+    "switched_off": State(gettext_lazy("plugin switched off"), "pause", "calm"),
     "missing": State(gettext_lazy("plugin missing"), "cross", "bad"),
     "failing": State(gettext_lazy("failing"), "cross", "bad"),
     "waiting": State(gettext_lazy("waiting for the source"), "clock", "calm"),
@@ -132,6 +135,11 @@ def run_error_text(run: SyncHistory) -> str:
     if run.error_kind == Cancelled.__name__ and "who" in params:
         params = params | {"who": actor_text(params["who"])}
     return _filled(run.error_message, params)
+
+
+def batch_error_text(batch: PaymentBatch) -> str:
+    """Return why a batch of payment orders was not sent or not taken; empty where nothing went wrong."""
+    return _filled(batch.error_message, batch.error_params) if batch.error_message else ""
 
 
 def run_advice(run: SyncHistory) -> str:

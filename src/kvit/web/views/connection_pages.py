@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,8 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from kvit.dashboard.connections import cards, overview
 from kvit.kernel.errors import KvitError, PluginUnavailable
+from kvit.plugin import Plugin
 from kvit.sync import connections as domain
 from kvit.sync import diagnostics, schedule
+from kvit.sync.consents import asks_consent
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.sync.registry import plugin_class
 from kvit.web.connection_events import events_of
@@ -23,6 +25,9 @@ from kvit.web.forms import ConnectionForm
 from kvit.web.forms_connections import CredentialsForm, ScheduleForm
 from kvit.web.requests import Request
 from kvit.web.sparkline import sparkline
+from kvit.web.views.connections import listing_of
+from kvit.web.views.consents import lead_to_source, return_url
+from kvit.web.views.webhooks import address_of
 from kvit.web.words import error_text
 
 RUNS_ON_A_PAGE = 30
@@ -39,6 +44,7 @@ def connection(request: Request, pk: int) -> HttpResponse:
         "overview": shown,
         "schedule_words": schedule.in_words(shown.schedule) if shown.schedule else "",
         "sparkline": sparkline(shown.card.recent_runs),
+        "webhook_address": address_of(row) if request.access.can_change else "",
     }
     return render(request, "web/connection.html#live" if request.htmx else "web/connection.html", found)
 
@@ -100,14 +106,27 @@ def set_schedule(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters()
 def credentials(request: Request, pk: int) -> HttpResponse:
-    """Enter the credentials again: tested, of the same account only; then the schedule goes on at once."""
+    """Enter the credentials again: tested, of the same account only; then the schedule goes on at once.
+
+    Where access is granted at the source's own pages, it is granted there again.
+    """
     row = _row(request, pk)
     try:
         plugin = plugin_class(row.plugin)
     except PluginUnavailable:
         return redirect("connection-settings", pk=row.pk)
-    form = CredentialsForm(plugin, request.POST if request.method == "POST" else None, connection=row)
-    if form.is_valid():
+    data = request.POST if request.method == "POST" else None
+    form = (
+        _consent_form(plugin, data, row)
+        if asks_consent(plugin)
+        else CredentialsForm(plugin, data, connection=row)
+    )
+    if form.is_valid() and asks_consent(plugin):
+        try:
+            return lead_to_source(request, listing_of(row.plugin), form.texts, connection=row)
+        except KvitError as error:
+            form.show(error)
+    elif form.is_valid():
         try:
             domain.change(row, row.name, form.texts, actor=request.actor)
             run = domain.request_run(row, SyncHistory.Trigger.MANUAL, actor=request.actor)
@@ -118,9 +137,8 @@ def credentials(request: Request, pk: int) -> HttpResponse:
                 request, _("The credentials work. The schedule goes on, and a sync has started.")
             )
             return redirect("run", pk=run.pk)
-    return render(
-        request, "web/connection_credentials.html", {**_framed(row, ""), "form": form, "plugin": plugin}
-    )
+    found = {"form": form, "plugin": plugin, "return_url": return_url() if asks_consent(plugin) else ""}
+    return render(request, "web/connection_credentials.html", {**_framed(row, ""), **found})
 
 
 @require_safe
@@ -159,6 +177,15 @@ def _frame(row: PluginConfiguration, tab: str) -> dict[str, Any]:
 def _framed(row: PluginConfiguration, tab: str) -> dict[str, Any]:
     (card,) = cards([row], timezone.now(), timezone.localdate())
     return {**_frame(row, tab), "card": card}
+
+
+def _consent_form(
+    plugin: type[Plugin[Any]], data: QueryDict | None, row: PluginConfiguration
+) -> ConnectionForm:
+    """The settings without the name; a credential left out stays, since it is access that is given anew."""
+    form = ConnectionForm(plugin, data, connection=row)
+    del form.fields["name"]
+    return form
 
 
 def _settings_page(request: Request, row: PluginConfiguration, **found: Any) -> HttpResponse:

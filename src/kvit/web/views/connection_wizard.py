@@ -15,11 +15,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from kvit.kernel.errors import KvitError
 from kvit.sync import connections as domain
+from kvit.sync.consents import asks_consent
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.sync.registry import Listing
 from kvit.web.forms_connections import CredentialsForm, NameForm, ScheduleForm
 from kvit.web.requests import Request
 from kvit.web.views.connections import listing_of
+from kvit.web.views.consents import lead_to_source, return_url
 
 
 @require_safe
@@ -28,20 +30,29 @@ def guide(request: Request, plugin: str) -> HttpResponse:
     listing = listing_of(plugin)
     if listing.plugin is not None and not listing.guide:
         return redirect("connection-try", plugin=plugin)
-    return render(request, "web/connection_guide.html", {"listing": listing, "step": 1, "steps": 3})
+    found = {"listing": listing, "return_url": _return_url(listing), "step": 1, "steps": 3}
+    return render(request, "web/connection_guide.html", found)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters()
 def credentials(request: Request, plugin: str) -> HttpResponse:
-    """Step 2: test the credentials and keep the connection where they work; sent twice, it is kept once."""
+    """Step 2: test the credentials and keep the connection where they work; sent twice, it is kept once.
+
+    Where access is granted at the source's own pages, they wait sealed until the person comes back.
+    """
     listing = listing_of(plugin)
     if listing.plugin is None:
         return redirect("connection-add", plugin=plugin)
     steps = _steps(listing)
-    found = {"listing": listing, "step": steps - 1, "steps": steps}
+    found = {"listing": listing, "return_url": _return_url(listing), "step": steps - 1, "steps": steps}
     form = CredentialsForm(listing.plugin, request.POST if request.method == "POST" else None)
-    if form.is_valid():
+    if form.is_valid() and asks_consent(listing.plugin):
+        try:
+            return lead_to_source(request, listing, form.texts, draft_uid=form.attempt)
+        except KvitError as error:
+            form.show(error)
+    elif form.is_valid():
         if _kept(request, form.attempt) is None:
             try:
                 domain.add(
@@ -78,6 +89,11 @@ def name(request: Request, pk: int) -> HttpResponse:
 def _steps(listing: Listing) -> int:
     """How many steps there are; without a guide the first one is left out."""
     return 3 if listing.guide else 2
+
+
+def _return_url(listing: Listing) -> str:
+    """Where the source sends people back to; empty where it sends nobody."""
+    return return_url() if asks_consent(listing.plugin) else ""
 
 
 def _kept(request: Request, attempt: UUID) -> PluginConfiguration | None:

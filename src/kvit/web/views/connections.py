@@ -16,6 +16,7 @@ from kvit.kernel.errors import KvitError
 from kvit.sync import connections as domain
 from kvit.sync.models import PluginConfiguration, SyncHistory
 from kvit.sync.registry import Listing, catalogue
+from kvit.sync.switches import set_plugin_enabled, switched_off
 from kvit.web.requests import Request, redirect_back, refusal_as_message
 from kvit.web.sparkline import sparkline
 from kvit.web.words import error_text
@@ -25,10 +26,11 @@ from kvit.web.words import error_text
 def connections(request: Request) -> HttpResponse:
     """Show what is connected and how it stands, then what can be connected."""
     rows = list(request.access.within(PluginConfiguration.objects.all()))
+    off = switched_off(request.access.organization)
     shown = cards(rows, timezone.now(), timezone.localdate())
     found = {
         "cards": [(card, sparkline(card.recent_runs)) for card in shown],
-        "listings": catalogue(),
+        "listings": [(listing, listing.name in off) for listing in catalogue()],
         "connected": {row.plugin for row in rows},
     }
     return render(request, "web/connections.html", found)
@@ -54,6 +56,18 @@ def pause(request: Request, pk: int) -> HttpResponse:
 @require_POST
 def resume(request: Request, pk: int) -> HttpResponse:
     return _set_enabled(request, pk, enabled=True)
+
+
+@require_POST
+def switch(request: Request, plugin: str) -> HttpResponse:
+    """Switch a plugin off for the organization, or on again; its connections stay as they are."""
+    is_on = request.POST.get("state") == "on"
+    with refusal_as_message(request):
+        set_plugin_enabled(request.access.organization, plugin, is_on, actor=request.actor)
+        messages.success(
+            request, _("The plugin can be used again.") if is_on else _("The plugin is switched off.")
+        )
+    return redirect("connections")
 
 
 @require_safe

@@ -108,6 +108,7 @@ def detail(request: Request, pk: int) -> HttpResponse:
         "settlements": lines,
         "rejections": Rejection.objects.filter(transaction=row).select_related("invoice__client"),
         "may_pay": _may_pay(row),
+        "refund_orders": row.refund_orders.standing(),
         **_questions(row),
         "aliases": row.aliases.order_by("id"),
         "duplicates_of_it": row.duplicates.order_by("id"),
