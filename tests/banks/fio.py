@@ -2,6 +2,7 @@
 
 It follows the bank's manual (API Bankovnictví, 16.10.2025): one use of a token in 30 seconds (8.3), a limit
 of movements in one answer (8.6), an unlock for data older than 90 days (8.7), 500 for an unknown token (8.4).
+It takes payment orders (6) as `tests.banks.fio_orders` reads them; a person authorizes them by `execute`.
 Run it from the root of the repository: `python -m tests.banks.fio --port 0 --seed 7`. It prints its address.
 
 Under `/control/` it tells what it holds and what it was asked, and takes faults for its next answers.
@@ -35,9 +36,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tests.banks.fio_orders import Batch, Upload, imported, movements_of, upload_of
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PRAGUE: Final = ZoneInfo("Europe/Prague")
 TOKEN: Final = "Kvit0Test" + "x7" * 27 + "A"
+ORDERS_TOKEN: Final = "Kvit0Pays" + "y8" * 27 + "B"
+"""May read the account and enter payment orders."""
 TODAY: Final = date(2025, 6, 30)
 SLOVAK_BANK: Final = "8330"
 FREE_DAYS: Final = 90
@@ -83,6 +88,8 @@ class Account:
     currency: str = "CZK"
     opening: Decimal = Decimal("1000.00")
     tokens: list[str] = field(default_factory=lambda: [TOKEN])
+    order_tokens: list[str] = field(default_factory=lambda: [ORDERS_TOKEN])
+    """Those that may enter payment orders as well; the others may only watch."""
     movements: list[Movement] = field(default_factory=list)
 
     @property
@@ -100,7 +107,8 @@ class Fault:
 
     `answer` sends the given status and body instead; `cut` ends the connection in the middle of the body;
     `cut_json` sends half of the document as if it were whole; `reset` drops the connection; `slow` waits
-    `seconds` first.
+    `seconds` first. Payment orders are taken before their answer is spoilt, except by `answer` and where
+    `before` says otherwise.
     """
 
     kind: Literal["answer", "cut", "cut_json", "reset", "slow"]
@@ -110,6 +118,8 @@ class Fault:
     content_type: str = "application/json;charset=UTF-8"
     body: str = ""
     location: str = ""
+    before: bool = False
+    """Of an upload: the connection ends before the bank has looked at it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +143,10 @@ class State:
     violations: int
     violations_of: dict[str, int] = field(default_factory=dict)
     """By token, those that made any."""
+    batches: list[Batch] = field(default_factory=list)
+    """The payment orders that it has taken."""
+    uploads: int = 0
+    """How many files arrived, whatever became of them."""
 
 
 @dataclass(kw_only=True)
@@ -378,6 +392,11 @@ class FioBank:
         """Let the token expire."""
         self._post("revoke", None, token=token)
 
+    def execute(self, batch_id: int, *, first_id: int = 27_000_000_001) -> list[Movement]:
+        """Authorize a batch as a person does, book its payments today and return them."""
+        body = msgspec.json.encode({"batch": batch_id, "first_id": first_id})
+        return msgspec.json.decode(self._call("execution", body), type=list[Movement])
+
     def state(self) -> State:
         return msgspec.json.decode(self._call("state"), type=State)
 
@@ -438,12 +457,16 @@ class _Server(ThreadingHTTPServer):
         self.last_use: dict[str, float] = {}
         self.unlocked_until: dict[str, float] = {}
         self.lives: dict[str, tuple[float, float]] = {}
+        self.batches: list[Batch] = []
+        self.uploads = 0
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent about clients that went away: tests make them do so."""
 
     def account(self, token: str) -> Account | None:
-        return next((account for account in self.accounts if token in account.tokens), None)
+        return next(
+            (account for account in self.accounts if token in (*account.tokens, *account.order_tokens)), None
+        )
 
     def account_opened_by(self, token: str) -> Account | None:
         """Return the account of a token that works now."""
@@ -503,6 +526,12 @@ class _Lifetime:
     lives: float
 
 
+@dataclass(kw_only=True)
+class _Execution:
+    batch: int
+    first_id: int
+
+
 def _book(account: Account, booking: _Booking) -> None:
     account.movements = [
         replace(movement, booked_on=booking.booked_on, is_pending=False)
@@ -537,6 +566,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not url.path.startswith("/control/"):
+            self._import(url.path, body)
+            return
+        if url.path == "/control/execution":
+            self._send(self._execute(msgspec.json.decode(body, type=_Execution)))
+            return
         with self.server.lock:
             noun = url.path.removeprefix("/control/")
             self._obey(noun, dict(parse_qsl(url.query)).get("token", ""), body)
@@ -550,6 +585,8 @@ class _Handler(BaseHTTPRequestHandler):
                     requests=server.requests,
                     violations=server.violations.total(),
                     violations_of=dict(server.violations),
+                    batches=server.batches,
+                    uploads=server.uploads,
                 )
             else:
                 wanted = query.get("iban", "")
@@ -592,6 +629,50 @@ class _Handler(BaseHTTPRequestHandler):
                 account.tokens.remove(token)
             case _:
                 raise ValueError(noun)
+
+    def _import(self, path: str, body: bytes) -> None:
+        if path != "/v1/rest/import/":
+            self._send(_Answer(status=404))
+            return
+        upload = upload_of(self.headers.get("Content-Type", ""), body)
+        server = self.server
+        with server.lock:
+            server.uploads += 1
+            fault = server.next_fault()
+            if fault is not None and fault.before:
+                self._reset()
+                return
+            answer = _answer(fault) if fault and fault.kind == "answer" else self._decide_import(upload)
+        self._send(answer, fault)
+
+    def _decide_import(self, upload: Upload | None) -> _Answer:
+        """Take the orders, or say why not (manual 6, 8)."""
+        server = self.server
+        if upload is None:
+            page = "<html><body>The server encountered an internal error ()</body></html>"
+            return _Answer(status=500, body=page.encode(), content_type="text/html;charset=UTF-8")
+        account = server.account_opened_by(upload.token)
+        if account is None or upload.token not in account.order_tokens:
+            return _Answer(status=500, body=b"\n")
+        if server.too_soon(upload.token):
+            return _Answer(status=409)
+        body, batch = imported(
+            upload, account.number, account.iban, server.settings.today, 3_400_000_001 + len(server.batches)
+        )
+        server.batches += [batch] if batch is not None else []
+        return _Answer(status=200, body=body, content_type="text/xml;charset=UTF-8")
+
+    def _execute(self, wish: _Execution) -> _Answer:
+        server = self.server
+        with server.lock:
+            batch = next(each for each in server.batches if each.id == wish.batch)
+            account = next(each for each in server.accounts if each.iban == batch.account)
+            booked = [
+                Movement(id=wish.first_id + place, booked_on=server.settings.today, **facts)
+                for place, facts in enumerate(movements_of(batch))
+            ]
+            account.movements += booked
+        return _Answer(status=200, body=msgspec.json.encode(booked), content_type="application/json")
 
     def _serve(self, path: str) -> None:
         found = _PERIODS.fullmatch(path)

@@ -1,4 +1,4 @@
-"""The plugin of Fio banka: which periods to ask for, and what the answers say.
+"""The plugin of Fio banka: which periods to ask for, what the answers say, and payment orders.
 
 It asks for periods that overlap and never for “movements since the last download”: there the bank moves its
 bookmark before the answer has arrived, and an answer lost on the way would be lost for good (manual 5.2.3).
@@ -14,8 +14,24 @@ from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kvit.plugin import Checkpoint, Context, Identity, Item, Misconfigured, Plugin, Secret, Temporary, field
-from kvit.plugins.fio import answer
+from kvit.plugin import (
+    AuthExpired,
+    Checkpoint,
+    Context,
+    Gate,
+    Identity,
+    Item,
+    Misconfigured,
+    PaymentBatch,
+    PaymentFile,
+    Plugin,
+    Push,
+    Receipt,
+    Secret,
+    Temporary,
+    field,
+)
+from kvit.plugins.fio import answer, order_answers, orders
 from kvit.plugins.fio.client import TOKEN, FioClient, Locked, TooMany
 from kvit.plugins.fio.cursor import Cursor
 from kvit.plugins.fio.reading import FREE, Moved, Reading
@@ -23,6 +39,9 @@ from kvit.plugins.fio.reading import FREE, Moved, Reading
 TOKEN_LIVES: Final = timedelta(days=180)
 """The longest life of a token after its authorization or, with automatic extension, a sign-in (manual 2)."""
 
+_IMPORT_TYPES: Final = {orders.FIO_XML: "xml", orders.PAIN_001: "pain001_xml"}
+_LANGUAGES: Final = {"CZ": "cs", "SK": "sk"}
+"""In which the bank tells of errors."""
 _PRAGUE: Final = ZoneInfo("Europe/Prague")
 _ISO_DATE: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})")
 _CZECH_DATE: Final = re.compile(r"(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>\d{4})")
@@ -55,11 +74,33 @@ class FioConfig:
     token_interval_seconds: int = field(
         "Seconds between two requests", help="Fio asks for 30.", default=31, min=0, max=3600
     )
+    orders_token: Secret = field(
+        "API token for payment orders",
+        help="Only where Kvit should hand payment orders to Fio, which you then authorize there: a second "
+        "token of the same account, with the right to watch the account and to enter orders.",
+        default=Secret(""),
+        pattern=TOKEN,
+    )
+    euro_format: str = field(
+        "Format of euro payments",
+        help="fio-xml keeps the symbols apart and takes all kinds of payments in one file. pain.001, where a "
+        "batch is plain euro payments only, gives the payee a reference and longer names.",
+        default=orders.FIO_XML,
+        choices=orders.EURO_FORMATS,
+    )
+    payer_name: str = field(
+        "Name of the account's holder",
+        help="For pain.001, which names who pays.",
+        default="",
+        pattern=".{0,70}",
+    )
 
 
-class Fio(Plugin[FioConfig]):
+class Fio(Push, Plugin[FioConfig]):
     name, title, version, Config = "fio", "Fio banka", "1.0", FioConfig
-    description = "Movements on one account at Fio banka (Czech Republic or Slovakia), by its API."
+    description = (
+        "Movements of an account at Fio banka (Czech Republic, Slovakia) and payment orders, by its API."
+    )
     schedule = "0 */2 * * *"
     hosts = ("fioapi.fio.cz",)
     guide = (
@@ -69,6 +110,8 @@ class Fio(Plugin[FioConfig]):
         "Set the validity to 180 days and switch on the automatic extension at each sign-in.",
         "Authorize the token as you authorize a payment. It starts to work five minutes later.",
         "Copy the whole token, 64 letters and digits, and paste it here. No other program may use it.",
+        "For payment orders add a second token of the account, with the right to enter orders as well.",
+        "What Kvit hands over waits in Fio until you authorize it there. Nothing is paid before.",
     )
     picture = files("kvit.plugins.fio").joinpath("where.svg").read_text(encoding="utf-8")
 
@@ -79,7 +122,36 @@ class Fio(Plugin[FioConfig]):
         body = self._client().try_out(today)
         if not isinstance(body, bytes):
             raise Temporary("Fio refused to answer for today. It will be tried again.")
-        return answer.identity(answer.read(body))
+        found = answer.identity(answer.read(body))
+        self._require_orders_of(found, today)
+        return found
+
+    def payment_file(self, batch: PaymentBatch) -> PaymentFile:
+        """Write the batch in Fio's XML, or in pain.001 where the owner wants it and it is plain euro.
+
+        Raises Misconfigured as `orders.file_of` does, and where the connection has no token for orders.
+        """
+        self._require_orders_token()
+        return orders.file_of(batch, euro_format=self.config.euro_format, payer_name=self.config.payer_name)
+
+    def push(self, batch: PaymentBatch, file: PaymentFile) -> Receipt:
+        """Hand over the file by one request; see `order_answers` for what an answer is worth."""
+        token = self._require_orders_token()
+        country = orders.payer_of(batch.account).country
+        order_ids = orders.ids_in_file(batch, file.format)
+        response = self.http.request(
+            "POST",
+            f"{self.config.base_url.strip().rstrip('/')}/import/",
+            data={"token": token.reveal(), "type": _IMPORT_TYPES[file.format], "lng": _LANGUAGES[country]},
+            files={"file": (file.name, file.data, file.media_type)},
+            gate=Gate(key=token, seconds=self.config.token_interval_seconds),
+        )
+        return order_answers.receipt_of(response, order_ids=order_ids, totals=orders.totals(batch.orders))
+
+    @classmethod
+    def explained(cls, code: str) -> str:
+        """Return what a verdict's code means and what to do, as `order_answers.explained` does."""
+        return order_answers.explained(code)
 
     def credentials_expire_on(self, entered_on: date) -> date | None:
         """Return the day its owner wrote down, else 180 days from the entry, the most Fio allows.
@@ -115,12 +187,42 @@ class Fio(Plugin[FioConfig]):
         if reading.refusal is not None:
             raise reading.refusal
 
-    def _client(self) -> FioClient:
+    def _require_orders_of(self, identity: Identity, today: date) -> None:
+        """Raise Misconfigured where the token for orders does not work or opens another account."""
+        if not self.config.orders_token or self.config.orders_token == self.config.api_token:
+            return
+        try:
+            body = self._client(self._require_orders_token()).try_out(today)
+        except AuthExpired as error:
+            raise Misconfigured(error.message, field="orders_token", **error.params) from None
+        if isinstance(body, bytes) and answer.identity(answer.read(body)).key != identity.key:
+            raise Misconfigured(
+                "The token for payment orders opens another account than the token that reads.",
+                field="orders_token",
+            )
+
+    def _require_orders_token(self) -> Secret:
+        """Return the token for orders; raises Misconfigured where there is none."""
+        token = self.config.orders_token
+        if not token:
+            raise Misconfigured(
+                "This connection only reads. For payment orders, in the internet banking of Fio (Settings "
+                "→ API) make a token with the right “Account monitoring and entering orders”. Enter it here.",
+                field="orders_token",
+            )
+        if not re.fullmatch(TOKEN, token.reveal()):
+            raise Misconfigured(
+                "A token of Fio has 64 letters and digits and nothing else.", field="orders_token"
+            )
+        return token
+
+    def _client(self, token: Secret | None = None) -> FioClient:
+        """Return a client for the token that reads, or for another one of the account."""
         config = self.config
         return FioClient(
             self.http,
             base_url=config.base_url,
-            token=config.api_token,
+            token=token or config.api_token,
             interval_seconds=config.token_interval_seconds,
         )
 
