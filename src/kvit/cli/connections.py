@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from kvit.audit.recording import COMMAND
-from kvit.cli.commands import Assignment
+from kvit.cli.arguments import Assignment
 from kvit.cli.organizations import all_or, the_only
 from kvit.cli.tables import table
 from kvit.kernel.errors import Refused
@@ -29,7 +29,7 @@ from kvit.users.models import Organization
 def add(options: argparse.Namespace) -> int:
     """Test a new connection and keep it."""
     organization = the_only(options.organization)
-    texts = _texts(plugin_class(options.plugin), options.setting, options.credential)
+    texts = texts_of(plugin_class(options.plugin), options.setting, options.credential)
     connection = connections.add(organization, options.plugin, options.name, texts, actor=COMMAND)
     print(f"“{connection.name}” works and is connected: {connection.account_label}.")
     return 0
@@ -53,7 +53,9 @@ def show(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Test a connection with what is stored for it; nothing is changed."""
     connection = named(the_only(options.organization), options.name)
-    identity = connections.check(plugin_class(connection.plugin), values_of(connection))
+    identity = connections.check(
+        plugin_class(connection.plugin), values_of(connection), connection=connection
+    )
     if connection.account_key and identity.key != connection.account_key:
         raise Refused(
             "The credentials of “{name}” open another account ({found}) than before ({expected}).",
@@ -88,28 +90,14 @@ def named(organization: Organization, name: str) -> PluginConfiguration:
     return connection
 
 
-def _expression(text: str) -> str:
-    """The cron expression that a person's word stands for; `default` is the plugin's own schedule."""
-    words = {preset.key: preset.expression for preset in schedule.PRESETS} | {"default": ""}
-    return words.get(text, text)
-
-
-def _described(connection: PluginConfiguration) -> tuple[str, ...]:
-    next_run = connection.next_run_at
-    return (
-        connection.name,
-        connection.plugin,
-        connection.account_label,
-        connection.get_state_display() if connection.enabled else "paused",
-        timezone.localtime(next_run).strftime("%Y-%m-%d %H:%M") if next_run and connection.enabled else "–",
-        connection.organization.name,
-    )
-
-
-def _texts(
+def texts_of(
     plugin: type[Plugin[Any]], settings: list[Assignment], credentials: list[Assignment]
 ) -> Mapping[str, str]:
-    """Gather what a person gave for the plugin's fields and ask for the required credentials left out."""
+    """Gather what a person gave for the plugin's fields and ask for the required credentials left out.
+
+    Raises Refused for a credential that stands on the command line or lies nowhere, and for a setting that
+    was given as a credential.
+    """
     secrets = {item.name: item for item in config_fields(plugin) if item.is_secret}
     for given in settings:
         if given.name in secrets:
@@ -130,6 +118,24 @@ def _texts(
         if name not in texts and item.is_required:
             texts[name] = _asked(name, item.label)
     return texts
+
+
+def _expression(text: str) -> str:
+    """The cron expression that a person's word stands for; `default` is the plugin's own schedule."""
+    words = {preset.key: preset.expression for preset in schedule.PRESETS} | {"default": ""}
+    return words.get(text, text)
+
+
+def _described(connection: PluginConfiguration) -> tuple[str, ...]:
+    next_run = connection.next_run_at
+    return (
+        connection.name,
+        connection.plugin,
+        connection.account_label,
+        connection.get_state_display() if connection.enabled else "paused",
+        timezone.localtime(next_run).strftime("%Y-%m-%d %H:%M") if next_run and connection.enabled else "–",
+        connection.organization.name,
+    )
 
 
 def _fetched(given: Assignment) -> str:
