@@ -42,6 +42,8 @@ imports: setup ## the layers of docs/architecture.md
 
 docs: setup ## docs name every setting, command and error; links lead somewhere; catalogues are complete
 	@$(BIN)/python -m scripts.check_docs
+	@$(BIN)/python -m scripts.plugin_reference --check
+	@$(BIN)/python -m scripts.plugin_rules --check
 
 fmt: setup ## format the code and the templates
 	@$(BIN)/ruff check --fix-only -q .

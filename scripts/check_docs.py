@@ -13,7 +13,9 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
 DOCS: Final = ROOT / "docs"
+PLUGINS: Final = ROOT / "src" / "kvit" / "plugins"
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+_CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _SETTING = re.compile(r'"(KVIT_[A-Z_]+)"')
 
 
@@ -29,15 +31,19 @@ def problems() -> Iterator[str]:
     """Everything the docs leave out or get wrong, one sentence each."""
     yield from _unnamed("settings.md", _settings())
     yield from _unnamed("errors.md", _errors())
-    yield from _unnamed("plugins.md", _plugin_fields())
+    yield from _plugins()
     yield from _broken_links()
 
 
 def _unnamed(page: str, names: Iterator[str]) -> Iterator[str]:
-    text = (DOCS / page).read_text(encoding="utf-8")
+    yield from _left_out(DOCS / page, names)
+
+
+def _left_out(page: Path, names: Iterator[str]) -> Iterator[str]:
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
     for name in sorted(set(names)):
         if f"`{name}`" not in text:
-            yield f"docs/{page} does not name `{name}`."
+            yield f"{page.relative_to(ROOT)} does not name `{name}`."
 
 
 def _settings() -> Iterator[str]:
@@ -50,16 +56,17 @@ def _errors() -> Iterator[str]:
     yield from (node.name for node in tree.body if isinstance(node, ast.ClassDef))
 
 
-def _plugin_fields() -> Iterator[str]:
+def _plugins() -> Iterator[str]:
+    """Each bundled plugin has a README that names it and every field of its form."""
     for entry in entry_points(group="kvit.plugins"):
         if entry.value.startswith("kvit."):
-            yield entry.name
-            yield from (item.name for item in dataclasses.fields(entry.load().Config))
+            names = [entry.name, *(item.name for item in dataclasses.fields(entry.load().Config))]
+            yield from _left_out(PLUGINS / entry.name / "README.md", iter(names))
 
 
 def _broken_links() -> Iterator[str]:
-    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]:
-        for target in _LINK.findall(page.read_text(encoding="utf-8")):
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md"), *PLUGINS.rglob("*.md")]:
+        for target in _LINK.findall(_CODE.sub("", page.read_text(encoding="utf-8"))):
             if not (page.parent / target).exists():
                 yield f"{page.relative_to(ROOT)} links to {target}, which is not there."
 

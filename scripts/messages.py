@@ -3,7 +3,7 @@
 Texts are English in the code. They come from gettext calls, from templates, from the messages of errors
 (the first text given to a class of the error tree, or its docstring, or the table of files that are no
 statements), from the sentences of the statement readers, from the reasons of matching, and from what plugins
-say about themselves and their fields.
+say about themselves and their fields. A bundled plugin has a catalogue of its own, in its folder.
 GNU gettext is not needed.
 """
 
@@ -13,6 +13,7 @@ import ast
 import io
 import re
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ from scripts.build_catalogs import compile_catalogs
 ROOT: Final = Path(__file__).parent.parent
 SOURCE: Final = ROOT / "src" / "kvit"
 STATEMENTS: Final = SOURCE / "kernel" / "statements"
-CATALOGUE: Final = SOURCE / "locale" / "cs" / "LC_MESSAGES" / "django.po"
+PLUGINS: Final = SOURCE / "plugins"
+IN_CZECH: Final = Path("locale", "cs", "LC_MESSAGES", "django.po")
 
 HEADER: Final = """\
 # Kvit in Czech.
@@ -77,22 +79,21 @@ class Text:
 
 
 def main() -> int:
-    catalogue = merged()
-    CATALOGUE.write_bytes(written(catalogue))
+    count = sum(_collect(home) for home in homes())
     compile_catalogs(ROOT)
-    missing = untranslated(catalogue)
-    for message in missing:
-        print(f"not translated: {message}")
-    print(f"{len(catalogue)} texts, {len(missing)} not translated: {CATALOGUE.relative_to(ROOT)}")
-    return 1 if missing else 0
+    return 1 if count else 0
 
 
-def merged() -> Catalog:
+def homes() -> list[Path]:
+    """The folders with a catalogue of their own: Kvit, and each bundled plugin."""
+    return [SOURCE, *sorted(path.parent for path in PLUGINS.glob("*/__init__.py"))]
+
+
+def merged(home: Path) -> Catalog:
     """The catalogue with exactly the texts of today's code; translations are kept, never guessed."""
-    with CATALOGUE.open("rb") as file:
-        known = read_po(file, locale="cs")
+    known = _known(home)
     fresh = Catalog(locale="cs", fuzzy=False)
-    for text in sorted(set(texts())):
+    for text in sorted(set(texts(home))):
         context = text.context or None
         old = known.get(text.message, context)
         kept = old.string if old and isinstance(old.string, str) is not bool(text.many) else None
@@ -117,17 +118,48 @@ def untranslated(catalogue: Catalog) -> list[str]:
     ]
 
 
-def texts() -> Iterator[Text]:
-    """Every text of the product, in English."""
+def texts(home: Path) -> Iterator[Text]:
+    """Every text that the catalogue of a folder holds, in English."""
     errors = set(_error_classes())
-    for path in sorted(SOURCE.rglob("*.py")):
-        if "migrations" not in path.parts and "cli" not in path.parts:
+    others = [other for other in homes() if other != home and other.is_relative_to(home)]
+    for path in sorted(home.rglob("*.py")):
+        is_elsewhere = any(path.is_relative_to(other) for other in others)
+        if not is_elsewhere and not {"migrations", "cli", "testing"} & set(path.parts):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             yield from _texts_of_module(tree, errors)
             if path.is_relative_to(STATEMENTS):
                 yield from _sentences(tree)
-    for path in sorted(SOURCE.rglob("*.html")):
+    yield from _reasons_of_quality(home / "quality.toml")
+    for path in sorted(home.rglob("*.html")):
         yield from _texts_of_template(path)
+
+
+def _collect(home: Path) -> int:
+    """Write the folder's catalogue anew and return how many texts wait for a translation."""
+    catalogue = merged(home)
+    path = home / IN_CZECH
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(written(catalogue))
+    missing = untranslated(catalogue)
+    for message in missing:
+        print(f"not translated: {message}")
+    print(f"{len(catalogue)} texts, {len(missing)} not translated: {path.relative_to(ROOT)}")
+    return len(missing)
+
+
+def _known(home: Path) -> Catalog:
+    path = home / IN_CZECH
+    if not path.exists():
+        return Catalog(locale="cs")
+    with path.open("rb") as file:
+        return read_po(file, locale="cs")
+
+
+def _reasons_of_quality(path: Path) -> Iterator[Text]:
+    """Why a plugin leaves a rule open; the catalogue of plugins shows it."""
+    if path.exists():
+        for mark in tomllib.loads(path.read_text(encoding="utf-8"))["rules"].values():
+            yield from map(Text, mark.values() if isinstance(mark, dict) else ())
 
 
 def _error_classes() -> Iterator[str]:

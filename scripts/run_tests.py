@@ -2,9 +2,9 @@
 
 On both run the ledger, the queue and its workers, matching, settling, the numbers of invoices, what is
 killed or done at once, the audit, keys, and the pages and commands that search, sort and count. On SQLite
-only runs what uses no database (`kernel`, `plugins`, `banks`, `config`, `docs`, `peers`), what looks at
-how a page or an answer is put into words and drawn, also in a real browser, and commands whose work other
-tests do on both.
+only runs what uses no database (`kernel`, `plugins`, `testing`, `banks`, `config`, `docs`, `peers`), what
+looks at how a page or an answer is put into words and drawn, also in a real browser, and commands whose
+work other tests do on both.
 
 What cannot be had is skipped and named at the end; with CI=true that is a failure. Arguments go to pytest.
 """
@@ -43,7 +43,9 @@ ON_SQLITE_ONLY: Final = (
     "tests/docs",
     "tests/kernel",
     "tests/peers",
+    "tests/payments/test_payment_pages.py",
     "tests/plugins",
+    "tests/testing",
     "tests/web/test_frame.py",
     "tests/web/test_language.py",
     "tests/web/test_sentences.py",

@@ -25,7 +25,7 @@ from tests.personas import Personas
 from tests.personas import personas as make_personas
 from tests.postgres import database_name, fresh_database
 
-_AUDITED_ROOMS: Final = ("invoices", "ledger", "matching", "web")
+_AUDITED_ROOMS: Final = ("invoices", "ledger", "matching", "payments", "web")
 """Elsewhere, a test that connects the pretend bank is audited too; others insert what they look at."""
 _INSERTED_BY_TESTS: Final = ("sync_pluginconfiguration", "users_membership", "users_user")
 
