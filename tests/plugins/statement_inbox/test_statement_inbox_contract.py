@@ -1,0 +1,35 @@
+"""The statement inbox keeps the contract of plugins where files are dropped into a folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from kvit.plugins.statement_inbox import StatementInbox
+from kvit.testing import PluginContract, PretendBank
+from tests.plugins.statement_inbox.conftest import drop
+from tests.plugins.statement_inbox.writing_bank import WritingBank
+
+
+class TestFolder(PluginContract):
+    plugin = StatementInbox
+    bank = WritingBank
+    reads_http = False
+    exempt = {"no-pauses": "it waits, once in a sync, until a file that is just being written is whole"}
+
+    @pytest.fixture(autouse=True)
+    def folders(self, tmp_path: Path) -> None:
+        self.root = tmp_path
+
+    def settings(self, bank: PretendBank) -> Mapping[str, str]:
+        assert isinstance(bank, WritingBank)
+        bank.folder = Path(tempfile.mkdtemp(dir=self.root))
+        (bank.folder / ".kvit-inbox").write_text(bank.secret)
+        return {"folder": str(bank.folder), "folder_key": bank.secret}
+
+    def before_sync(self, bank: PretendBank) -> None:
+        assert isinstance(bank, WritingBank)
+        drop(bank.folder, "statement.json", bank.statement())
