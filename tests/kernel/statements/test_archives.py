@@ -41,7 +41,8 @@ def test_a_stream_is_opened_too() -> None:
 
 
 def test_what_systems_add_is_passed_over() -> None:
-    file = read(zipped([("__MACOSX/._a.gpc", b"x"), (".DS_Store", b"x"), ("folder/", b""), ("a.gpc", GPC)]))
+    aside = [("__MACOSX/a.gpc", b"x"), ("..", b"x"), (".DS_Store", b"x"), ("folder/", b"")]
+    file = read(zipped([*aside, ("a.gpc", GPC)]))
     assert (len(file.statements), file.errors) == (1, ())
 
 
@@ -120,3 +121,8 @@ def with_size(data: bytes, number: int, size: int) -> bytes:
         place = data.index(b"PK\x01\x02", place + 1)
     struct.pack_into("<L", changed, place + 24, size)
     return bytes(changed)
+
+
+@pytest.mark.parametrize("name", ["./a.gpc", "../a.gpc", "../../bank/a.gpc", "bank/a.gpc"])
+def test_a_file_is_read_wherever_its_path_seems_to_lead(name: str) -> None:
+    assert len(read(zipped([(name, GPC)])).statements) == len(read(zipped([("a.gpc", GPC)])).statements) == 1

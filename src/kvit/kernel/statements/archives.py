@@ -26,7 +26,7 @@ _DIRECTORY_END: Final = b"PK\x05\x06"
 """An empty archive is nothing else."""
 _LONGEST_END: Final = 22 + 65_535
 """APPNOTE 4.3.16: the end record and the longest comment."""
-_IGNORED: Final = ("__MACOSX/", ".")
+_IGNORED: Final = ("__MACOSX", ".")
 _WORKBOOK: Final = ("[Content_Types].xml", "META-INF/manifest.xml")
 """What every workbook of Excel or LibreOffice holds."""
 _DAMAGE: Final = (
@@ -99,8 +99,9 @@ def _files(archive: zipfile.ZipFile, source: Source) -> list[zipfile.ZipInfo]:
 
 
 def _counts(member: zipfile.ZipInfo) -> bool:
-    name = member.filename.rpartition("/")[2]
-    return bool(name) and not name.startswith(_IGNORED) and not member.filename.startswith(_IGNORED)
+    parts = [part for part in member.filename.split("/") if part not in (".", "..")]
+    is_file = bool(parts) and bool(parts[-1])
+    return is_file and not parts[0].startswith(_IGNORED) and not parts[-1].startswith(_IGNORED)
 
 
 def _require_whole(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) -> None:
