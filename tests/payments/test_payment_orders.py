@@ -275,6 +275,17 @@ def test_a_refund_never_gives_back_more_than_is_left(connection: PluginConfigura
         orders.change(order, actor=SYSTEM)
 
 
+def test_a_refund_under_way_whose_money_was_used_otherwise_is_told(connection: PluginConfiguration) -> None:
+    payment = an_income(connection.organization)
+    order = orders.draft(refunds.refund_of(payment, today()), actor=SYSTEM)
+    a_sent_batch(connection, order)
+    assert refunds.is_covered(order)
+    invoice = an_invoice(a_client(connection.organization), "0.01 CZK")
+    settling.settle(invoice, payment, money("0.01 CZK"), actor=SYSTEM)
+    assert not refunds.is_covered(PaymentOrder.objects.get())
+    assert refunds.is_covered(an_order(connection.organization))
+
+
 def test_an_executed_refund_still_counts(connection: PluginConfiguration) -> None:
     payment = an_income(connection.organization)
     order = orders.draft(refunds.refund_of(payment, today()), actor=SYSTEM)

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from django.test import Client as Browser
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from kvit.audit.recording import SYSTEM
+from kvit.invoices import settling
 from kvit.invoices.crediting import draft_credit_note
+from kvit.kernel.errors import Misconfigured
 from kvit.ledger.models import BankAccount, MoneyTransaction
 from kvit.matching.reconcile import reconcile
 from kvit.payments import sending
 from kvit.payments.models import PaymentBatch, PaymentOrder
 from kvit.sync.models import PluginConfiguration
+from kvit.web.words import order_error_text, told_text
 from tests.factories import a_client, a_payment, an_account, an_invoice
 from tests.payments.paper_bank import NUMBER, PaperBank, falling_silent, refusing
 from tests.payments.paying import SUPPLIER, a_paying_connection, an_expense, an_order, states, today
@@ -209,3 +212,70 @@ def test_an_order_is_cancelled(browser: Browser, bank: PluginConfiguration) -> N
     order.refresh_from_db()
     assert order.state == "cancelled"
     assert MoneyTransaction.objects.count() == 0
+
+
+def test_a_second_click_on_the_movement_takes_nothing_back(
+    browser: Browser, bank: PluginConfiguration
+) -> None:
+    order = an_order(bank.organization)
+    hand_over(browser, bank, order)
+    sending.send_due(timezone.now())
+    movement = an_expense(order, variable_symbol="1")
+    for _click in range(2):
+        browser.post(f"/payments/{order.pk}/execution/", {"transaction": movement.pk})
+    order.refresh_from_db()
+    assert order.executed_by_id == movement.pk
+    for _click in range(2):
+        browser.post(f"/payments/{order.pk}/execution/", {"rejected": movement.pk})
+    order.refresh_from_db()
+    assert (order.state, order.rejected_ids) == ("handed_over", [movement.pk])
+
+
+def test_a_payment_that_went_twice_is_shown_until_somebody_looked(
+    browser: Browser, bank: PluginConfiguration
+) -> None:
+    order = an_order(bank.organization)
+    hand_over(browser, bank, order)
+    sending.send_due(timezone.now())
+    first, second = (an_expense(order, message=order.id_for_bank) for _ in range(2))
+    browser.post(f"/payments/{order.pk}/execution/", {"transaction": first.pk})
+    assert "Was it paid twice?" in text(browser, "/payments/")
+    browser.post(f"/payments/{order.pk}/execution/", {"rejected": second.pk})
+    assert "Was it paid twice?" not in text(browser, "/payments/")
+
+
+@translation.override("en")
+def test_a_field_that_the_bank_cannot_take_is_called_as_the_form_calls_it() -> None:
+    error = Misconfigured("Fill in “{name}” of {payee}.", field="1.due_on", name="due_on", payee="Řehoř")
+    assert order_error_text(error) == "Fill in “Due on” of Řehoř."
+    assert told_text("1500.50 CZK ≠ 1.00 CZK") == "CZK\u00a01,500.50 ≠ CZK\u00a01.00"
+
+
+def test_what_the_bank_said_names_the_order_it_is_about(
+    browser: Browser, bank: PluginConfiguration, paper: PaperBank
+) -> None:
+    one, other = an_order(bank.organization), an_order(bank.organization, counterparty_name="Jiný s.r.o.")
+    paper.behaviour = refusing(other.id_for_bank)
+    hand_over(browser, bank, one, other)
+    sending.send_due(timezone.now())
+    page = text(browser, f"/payments/batches/{PaymentBatch.objects.get().pk}/")
+    said = page.partition("said-title")[2]
+    assert f'href="/payments/{other.pk}/"' in said
+    assert f'href="/payments/{one.pk}/"' not in said
+
+
+def test_money_on_its_way_back_that_was_used_otherwise_is_shown(
+    browser: Browser, bank: PluginConfiguration, personas: Personas
+) -> None:
+    account = an_account(personas.organization, NUMBER)
+    payment = a_payment(account, "300.00 CZK", counterparty_account=SUPPLIER)
+    browser.post(f"/payments/new/?refund={payment.pk}", written({"amount": "300"}))
+    order = PaymentOrder.objects.get()
+    hand_over(browser, bank, order)
+    sending.send_due(timezone.now())
+    warning = "The money that goes back was used otherwise meanwhile."
+    assert warning not in text(browser, "/payments/")
+    invoice = an_invoice(a_client(personas.organization), "300.00 CZK")
+    settling.settle(invoice, payment, payment.amount, actor=SYSTEM)
+    assert warning in text(browser, "/payments/")
+    assert warning in text(browser, f"/payments/{order.pk}/")

@@ -3,10 +3,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
+from django.db import connection as database
 from django.test import override_settings
 from django.utils import timezone
 
@@ -375,3 +377,22 @@ def test_a_plugin_that_is_switched_off_hands_nothing_over(
     assert paper.received == []
     with pytest.raises(Refused, match="switched off"):
         a_batch(connection)
+
+
+def test_an_answer_outlives_a_database_that_is_away_for_a_moment(
+    connection: PluginConfiguration, paper: PaperBank
+) -> None:
+    batch = a_batch(connection)
+    refused: list[str] = []
+
+    def away(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if paper.received and len(refused) < 2 and sql.startswith("UPDATE"):
+            refused.append(sql)
+            raise OperationalError("the server closed the connection")
+        return execute(sql, *rest)
+
+    with database.execute_wrapper(away):
+        assert send() == 1
+    assert len(refused) == 2
+    assert states(batch) == ("accepted", ["handed_over"])
+    assert len(paper.received) == 1

@@ -814,6 +814,18 @@ def test_a_message_about_an_order_that_is_not_in_the_file_stays_with_the_batch()
     assert [(each.order_id, each.message) for each in verdicts[1:]] == [("k1", "OK"), ("", "2: OK")]
 
 
+def test_a_number_that_stands_at_two_orders_blames_neither() -> None:
+    complaint = ("error", 303, "IBAN")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = answered(1, "error", complaints=[[complaint], [complaint]])
+        return httpx.Response(200, content=told.replace(b'id="2"', b'id="1"'))
+
+    verdicts = answered_by(answer).verdicts
+
+    assert [(each.order_id, each.message) for each in verdicts[1:]] == [("", "1: IBAN"), ("", "1: IBAN")]
+
+
 # Refusals before anything was taken
 
 

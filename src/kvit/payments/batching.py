@@ -157,6 +157,7 @@ def _the_account(connection: PluginConfiguration, orders: Sequence[PaymentOrder]
         raise Refused("One batch is paid from one account. Make a batch for each account.")
     if not all(order.is_open for order in orders):
         raise Stale
+    _require_not_contradicted(connection, orders)
     account = orders[0].account
     require_switched_on(connection.organization, connection.plugin)
     if not connection.accounts.filter(account=account).exists():
@@ -166,6 +167,21 @@ def _the_account(connection: PluginConfiguration, orders: Sequence[PaymentOrder]
             account=account.number,
         )
     return account
+
+
+def _require_not_contradicted(connection: PluginConfiguration, orders: Sequence[PaymentOrder]) -> None:
+    """Refuse what the bank turned out to have, against what a person had said, until somebody has looked."""
+    contradicted = PaymentBatch.objects.filter(
+        organization_id=connection.organization_id, contradiction=_State.ACCEPTED
+    )
+    wanted = {order.pk for order in orders}
+    for batch in contradicted:
+        if wanted & {*batch.order_ids}:
+            raise Refused(
+                "The bank turned out to have batch {number}, so that one of these orders may be paid "
+                "already. Look there, and say in the batch that you have looked.",
+                number=batch.pk,
+            )
 
 
 def _file(connection: PluginConfiguration, batch: contract.PaymentBatch) -> contract.PaymentFile:

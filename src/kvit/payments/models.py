@@ -207,6 +207,8 @@ class PaymentOrder(models.Model):
     executed_by = models.OneToOneField(
         MoneyTransaction, models.PROTECT, null=True, blank=True, related_name="payment_order"
     )
+    rejected_ids = models.JSONField(default=list)
+    """Movements of which a person said that they are not this order's."""
     created_by = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -235,8 +237,12 @@ class PaymentOrder(models.Model):
     )
     """What a person may change while it is in no batch."""
 
-    AUDITED: ClassVar[tuple[str, ...]] = (*TOLD, "state", "batch_id", "executed_by_id")
-    AUDITED_AT_FIRST: ClassVar[Mapping[str, Any]] = {"batch_id": None, "executed_by_id": None}
+    AUDITED: ClassVar[tuple[str, ...]] = (*TOLD, "state", "batch_id", "executed_by_id", "rejected_ids")
+    AUDITED_AT_FIRST: ClassVar[Mapping[str, Any]] = {
+        "batch_id": None,
+        "executed_by_id": None,
+        "rejected_ids": [],
+    }
 
     objects: ClassVar[models.Manager[PaymentOrder]] = models.Manager.from_queryset(PaymentOrderQuerySet)()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
@@ -29,10 +30,14 @@ PATIENCE: Final = timedelta(days=30)
 """How long after its due day, or after it was sent where that is later, a movement may execute an order."""
 
 MOST_CANDIDATES: Final = 20
+WATCHED: Final = timedelta(days=90)
+"""For how long after a batch was sent its orders are looked for a second time."""
 
 _BatchState = PaymentBatch.State
 _OrderState = PaymentOrder.State
 _SENT: Final = (_BatchState.ACCEPTED, _BatchState.UNKNOWN)
+_GIVEN_UP: Final = (*PaymentOrder.OPEN, _OrderState.CANCELLED)
+_ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,19 @@ def recognise(organization: Organization, *, actor: Actor = SYSTEM) -> Recognise
 
     Order and movement must agree in account, amount, currency, counterparty's account and variable symbol,
     in the other symbols where the order has them, and in time; the bank's telling the order's own id stands
-    in for the symbols. Among several that fit, equal messages decide where they leave one pair. A movement
-    that executes an order of an unknown batch proves that the bank has it.
+    in for the symbols and the time. Among several that fit, equal messages decide where they leave one pair.
+    What a person rejected is never linked again. A movement that executes an order of an unknown batch proves
+    that the bank has it; one that tells the id of an order that was given up shows that it was executed.
     """
     released = _release_withdrawn(organization, actor)
     executed = proved = 0
     for order, movement in _sure(_fitting_pairs(organization)):
         with suppress(Stale, Refused):  # somebody was faster with one of the two
             proved += _link(order, movement, actor, reason="recognised")
+            executed += 1
+    for order, movement, batch in _given_up(organization):
+        with suppress(Stale, Refused):
+            _link_after_all(order, movement, batch, actor)
             executed += 1
     return Recognised(executed, proved, released)
 
@@ -102,14 +112,47 @@ def link(order: PaymentOrder, transaction: MoneyTransaction, *, actor: Actor) ->
     order.refresh_from_db()
 
 
-def unlink(order: PaymentOrder, *, actor: Actor, reason: str = "unlinked by hand") -> None:
-    """Take back that the order was executed: it waits for its movement again. Raises Stale if it was not."""
+def unlink(order: PaymentOrder, *, actor: Actor) -> None:
+    """Take back that the movement executed the order: that pair is never linked by itself again.
+
+    Raises Stale if it was not executed.
+    """
+    _unlink(order, actor, reason="unlinked by hand", is_rejected=True)
+    order.refresh_from_db()
+
+
+def told_again(organization: Organization, today: date) -> list[_Pair]:
+    """Return movements that tell the id of an order which another one executed, or which was given up.
+
+    The order was paid twice, its money came back (a storno), or it was paid otherwise than it is written
+    here; a person must look.
+    """
+    orders = PaymentOrder.objects.filter(
+        organization=organization, state__in=(_OrderState.EXECUTED, *_GIVEN_UP)
+    ).filter(created_at__date__gte=today - 2 * WATCHED)
+    by_id = {order.id_for_bank: order for order in orders}
+    rows = MoneyTransaction.objects.booked().filter(
+        organization=organization,
+        payment_order__isnull=True,
+        account_id__in={order.account_id for order in by_id.values()},
+        booked_on__gte=today - WATCHED,
+    )
+    told = [(by_id[name], row) for row in rows for name in _ids_in(row) if name in by_id]
+    return [
+        (order, row)
+        for order, row in told
+        if "counterparty_account" not in _unlike(order, row) and row.pk not in order.rejected_ids
+    ]
+
+
+def reject(order: PaymentOrder, transaction: MoneyTransaction, *, actor: Actor) -> None:
+    """Note that a person has looked at a movement and says that it is not, or not only, this order's."""
     with whole():
         row = ordering.locked([order])[0]
-        if row.state != _OrderState.EXECUTED:
+        if row.executed_by_id == transaction.pk:
             raise Stale
-        changes = ordering.put([row], reason=reason, state=_OrderState.HANDED_OVER, executed_by=None)
-        record(row.organization, actor, [*changes])
+        rejected = sorted({*row.rejected_ids, transaction.pk})
+        record(row.organization, actor, [*ordering.put([row], reason="looked at", rejected_ids=rejected)])
     order.refresh_from_db()
 
 
@@ -131,9 +174,49 @@ def _release_withdrawn(organization: Organization, actor: Actor) -> int:
     released = 0
     for order in executed.exclude(executed_by__status=MoneyTransaction.Status.BOOKED):
         with suppress(Stale):  # somebody was faster
-            unlink(order, actor=actor, reason="the movement was withdrawn")
+            _unlink(order, actor, reason="the movement was withdrawn")
             released += 1
     return released
+
+
+def _unlink(order: PaymentOrder, actor: Actor, *, reason: str, is_rejected: bool = False) -> None:
+    with whole():
+        row = ordering.locked([order])[0]
+        if row.state != _OrderState.EXECUTED or row.executed_by_id != order.executed_by_id:
+            raise Stale
+        changes: dict[str, Any] = {"executed_by": None, "state": _OrderState.HANDED_OVER}
+        if row.batch is None or row.batch.state not in _SENT:  # given up once: nobody waits for it
+            changes |= {"state": _OrderState.DRAFT, "batch": None}
+        if is_rejected:
+            changes["rejected_ids"] = sorted({*row.rejected_ids, row.executed_by_id})
+        record(row.organization, actor, [*ordering.put([row], reason=reason, **changes)])
+
+
+def _given_up(organization: Organization) -> list[tuple[PaymentOrder, MoneyTransaction, PaymentBatch]]:
+    """Orders that a person took for not being at the bank, each beside the one movement that tells its id."""
+    batches: dict[int, PaymentBatch] = {}
+    denied = PaymentBatch.objects.filter(
+        organization=organization, state=_BatchState.REFUSED, resolved_at__isnull=False
+    )
+    for batch in denied.order_by("pk"):
+        batches |= dict.fromkeys(batch.order_ids, batch)
+    given_up = PaymentOrder.objects.filter(organization=organization, state__in=_GIVEN_UP)
+    orders = list(
+        given_up.filter(Q(pk__in=batches) | Q(batch__isnull=False)).select_related("organization", "batch")
+    )
+    by_id = {order.id_for_bank: order for order in orders}
+    rows = _free_movements(organization).filter(
+        account_id__in={order.account_id for order in orders},
+        amount_minor__in={-order.amount_minor for order in orders},
+    )
+    pairs = [(by_id[name], row) for row in rows for name in _ids_in(row) if name in by_id]
+    fitting = [
+        (order, row)
+        for order, row in pairs
+        if not {"amount", "counterparty_account"} & {*_unlike(order, row)}
+        and row.pk not in order.rejected_ids
+    ]
+    return [(order, row, order.batch or batches[order.pk]) for order, row in _alone(fitting)]
 
 
 def _fitting_pairs(organization: Organization) -> list[_Pair]:
@@ -149,7 +232,7 @@ def _fitting_pairs(organization: Organization) -> list[_Pair]:
     rows = _free_movements(organization).filter(
         account_id__in={order.account_id for order in orders},
         amount_minor__in={-order.amount_minor for order in orders},
-        booked_on__range=(min(map(_first_day, orders)), max(map(_last_day, orders))),
+        booked_on__gte=min(order.created_at.date() for order in orders) - EARLY,
     )
     by_amount: dict[tuple[int, int, str], list[MoneyTransaction]] = {}
     for row in rows.order_by("booked_on", "pk"):
@@ -195,14 +278,23 @@ def _without(pairs: Iterable[_Pair], taken: Sequence[_Pair]) -> list[_Pair]:
 
 
 def _fits(order: PaymentOrder, row: MoneyTransaction) -> bool:
-    """Whether nothing speaks against it; the order's own id, told by the bank, stands in for the symbols."""
-    differing = set(_differing(order, row)) - {"message"}
+    """Whether nothing speaks against it; the order's own id, where told, stands in for symbols and day."""
+    if row.pk in order.rejected_ids:
+        return False
+    differing = {*_unlike(order, row)}
     if _names(order, row):
-        differing -= {"variable_symbol", "constant_symbol", "specific_symbol"}
-    return not differing
+        return not differing - {"variable_symbol", "constant_symbol", "specific_symbol"}
+    return not differing and _first_day(order) <= row.booked_on <= _last_day(order)
 
 
 def _differing(order: PaymentOrder, row: MoneyTransaction) -> tuple[str, ...]:
+    """The facts that differ for a person's eye: a message is no other one where the bank adds to it."""
+    is_in_time = _first_day(order) <= row.booked_on <= _last_day(order)
+    is_said = _in_line(order.message) in _in_line(row.message)
+    return (*_unlike(order, row), *(() if is_in_time else ("due_on",)), *(() if is_said else ("message",)))
+
+
+def _unlike(order: PaymentOrder, row: MoneyTransaction) -> tuple[str, ...]:
     told = {
         "amount": (row.amount_minor, row.currency) == (-order.amount_minor, order.currency),
         "counterparty_account": account_key(row.counterparty_account)
@@ -210,8 +302,6 @@ def _differing(order: PaymentOrder, row: MoneyTransaction) -> tuple[str, ...]:
         "variable_symbol": symbol_key(row.variable_symbol) == symbol_key(order.variable_symbol),
         "constant_symbol": _same_if_given(order.constant_symbol, row.constant_symbol),
         "specific_symbol": _same_if_given(order.specific_symbol, row.specific_symbol),
-        "due_on": _first_day(order) <= row.booked_on <= _last_day(order),
-        "message": _same_message(order, row),
     }
     return tuple(name for name, is_same in told.items() if not is_same)
 
@@ -221,13 +311,20 @@ def _same_if_given(wanted: str, told: str) -> bool:
 
 
 def _same_message(order: PaymentOrder, row: MoneyTransaction) -> bool:
-    one, other = (" ".join(text.split()).casefold() for text in (order.message, row.message))
-    return one != "" and one == other
+    return order.message != "" and _in_line(order.message) == _in_line(row.message)
+
+
+def _in_line(text: str) -> str:
+    return " ".join(text.split()).casefold()
 
 
 def _names(order: PaymentOrder, row: MoneyTransaction) -> bool:
     """Whether the bank tells the order's own id: plugins hand it over as end-to-end id or in a comment."""
-    return order.id_for_bank in f"{row.reference} {row.message}".lower()
+    return order.id_for_bank in _ids_in(row)
+
+
+def _ids_in(row: MoneyTransaction) -> set[str]:
+    return {*_ID.findall(f"{row.reference} {row.message}".lower())}
 
 
 def _first_day(order: PaymentOrder) -> date:
@@ -272,9 +369,37 @@ def _link(order: PaymentOrder, row: MoneyTransaction, actor: Actor, *, reason: s
         if is_proof:
             _prove(batch, actor)
             held.refresh_from_db()
-        linked = ordering.put([held], reason=reason, state=_OrderState.EXECUTED, executed_by=movement)
+        linked = ordering.put(
+            [held],
+            reason=reason,
+            state=_OrderState.EXECUTED,
+            executed_by=movement,
+            rejected_ids=[pk for pk in held.rejected_ids if pk != movement.pk],
+        )
         record(held.organization, actor, [*linked])
     return is_proof
+
+
+def _link_after_all(order: PaymentOrder, row: MoneyTransaction, batch: PaymentBatch, actor: Actor) -> None:
+    """Link an order that was given up; that its batch is at the bank contradicts who said otherwise."""
+    with whole():
+        held = ordering.locked([order])[0]
+        movement = MoneyTransaction.objects.select_for_update(of=("self",)).get(pk=row.pk)
+        _require_possible(held, movement)
+        if held.state not in _GIVEN_UP or PaymentOrder.objects.filter(executed_by=movement).exists():
+            raise Stale
+        linked = ordering.put(
+            [held],
+            reason="the bank executed it after all",
+            state=_OrderState.EXECUTED,
+            executed_by=movement,
+            batch=batch,
+        )
+        record(held.organization, actor, [*linked])
+        if batch.state == _BatchState.REFUSED:
+            denied = outbox.in_state(_BatchState.REFUSED)
+            contradicted = _BatchState.ACCEPTED
+            outbox.move(denied, batch, _BatchState.REFUSED, actor=actor, contradiction=contradicted)
 
 
 def _prove(batch: PaymentBatch, actor: Actor) -> None:

@@ -99,6 +99,18 @@ def left_of_credit_note(note: Invoice, *, but: PaymentOrder | None = None) -> Mo
     return Money(note.open.minor - paid_out, note.currency)
 
 
+def is_covered(order: PaymentOrder) -> bool:
+    """Whether what an order gives back is still free for it; matching may have used it by now."""
+    try:
+        if order.refunds is not None:
+            return order.amount <= left_of(order.refunds, but=order)
+        if order.credit_note is not None:
+            return order.amount <= left_of_credit_note(order.credit_note, but=order)
+    except Refused:  # the movement was withdrawn
+        return False
+    return True
+
+
 def require_room(order: PaymentOrder) -> None:
     """Refuse an order that gives back more than is left.
 

@@ -7,6 +7,7 @@ the file may have left is “unknown”: it is not sent again by itself, a perso
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any, Final, cast
 import httpx
 import structlog
 from django.db import InterfaceError, OperationalError
+from django.db import connection as database
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -58,6 +60,8 @@ MOST_ATTEMPTS: Final = 10
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(minutes=30)
 LONGEST_WAIT: Final = timedelta(days=1)
+ANSWER_PAUSES_SECONDS: Final = (0.5, 2.0, 10.0, 30.0)
+"""Between the tries to store a definite answer while the database is away: it exists nowhere else."""
 
 _State = PaymentBatch.State
 _DEFINITE: Final = (AuthExpired, RateLimited, Misconfigured)
@@ -286,6 +290,19 @@ def _keep_answer(
     and the contradiction is shown.
     """
     told["answered_at"] = timezone.now()
+    for pause in ANSWER_PAUSES_SECONDS:
+        try:
+            return _keep_definite(held, state, error, told)
+        except (OperationalError, InterfaceError) as away:
+            log.warning("payments.answer_waits", batch=held.batch.pk, kind=type(away).__name__)
+            database.close()
+            time.sleep(pause)
+    return _keep_definite(held, state, error, told)
+
+
+def _keep_definite(
+    held: _Held, state: PaymentBatch.State, error: KvitError | None, told: Mapping[str, Any]
+) -> None:
     if _keep(held.rows(_State.SENDING, _State.UNKNOWN), held.batch, state, error, actor=held.actor, **told):
         return
     others = held.rows(_State.ACCEPTED, _State.REFUSED).exclude(state=state)

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
+from django.core.exceptions import FieldDoesNotExist
 from django.utils import timezone, translation
+from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
 from kvit.dashboard.connections import Card, Standing
@@ -24,7 +26,7 @@ from kvit.kernel.statements.csv import SHIPPED
 from kvit.ledger.models import BankAccount
 from kvit.ledger.reverting import Reverted
 from kvit.ledger.statements import Gap
-from kvit.payments.models import PaymentBatch
+from kvit.payments.models import PaymentBatch, PaymentOrder
 from kvit.sync.models import SyncHistory
 from kvit.sync.registry import catalogue
 from kvit.web.sentences import translated
@@ -35,6 +37,7 @@ _MONEY: Final = {"cs": "#,##0.00\u00a0¤", "en": "¤¤\u00a0#,##0.00"}
 _MONTHS: Final = {"cs": "LLLL y", "en": "MMMM y"}
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d{1,14}\.\d\d [A-Z]{3}", re.ASCII)
+_AMOUNTS: Final = re.compile(rf"(?<![\w.-]){_AMOUNT.pattern}(?!\w)", re.ASCII)
 _AT_LINE: Final = re.compile(r"line (\d{1,9}): (.*)", re.ASCII | re.DOTALL)
 """How a plugin logs the place of a problem."""
 _NO_BREAK_SPACE: Final = "\u00a0"
@@ -139,7 +142,32 @@ def run_error_text(run: SyncHistory) -> str:
 
 def batch_error_text(batch: PaymentBatch) -> str:
     """Return why a batch of payment orders was not sent or not taken; empty where nothing went wrong."""
-    return _filled(batch.error_message, batch.error_params) if batch.error_message else ""
+    return _filled(batch.error_message, _labelled(batch.error_params)) if batch.error_message else ""
+
+
+def order_error_text(error: KvitError) -> str:
+    """Return why an order cannot be handed over; a field of it is called as its form calls it."""
+    return _filled(error.message, _labelled(error.params))
+
+
+def field_text(name: str) -> str:
+    """Return what forms call a column of a payment order, such as `due_on`; another name as it is."""
+    if name == "amount":
+        return gettext("Amount")
+    try:
+        column = PaymentOrder._meta.get_field(name)
+    except FieldDoesNotExist:
+        return name
+    return capfirst(getattr(column, "verbose_name", name))
+
+
+def told_text(message: str) -> str:
+    """Return a bank's words with the amounts in them, `1500.50 CZK`, as pages write them."""
+    return _AMOUNTS.sub(lambda found: str(_shown(found[0])), message)
+
+
+def _labelled(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**params, "name": field_text(str(params["name"]))} if "name" in params else params
 
 
 def run_advice(run: SyncHistory) -> str:

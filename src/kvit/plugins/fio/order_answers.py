@@ -8,6 +8,7 @@ be taken once (manual 6).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -139,6 +140,8 @@ class _Answer:
     debits: Mapping[str, Decimal]
     """What the orders pay together, by currency."""
     messages: Sequence[_Message]
+    told_twice: frozenset[str]
+    """Numbers that stand at several orders, so that nobody can say which one is meant."""
 
 
 def _read(body: bytes) -> _Answer:
@@ -162,6 +165,11 @@ def _read(body: bytes) -> _Answer:
                 for listed in xml.children(detail, "messages")
                 for message in xml.children(listed, "message")
             ]
+            numbers = Counter(
+                detail.get("id", "")
+                for details in xml.children(root, "ordersDetails")
+                for detail in xml.children(details, "detail")
+            )
             answers += [
                 _Answer(
                     code=xml.text(result, "errorCode"),
@@ -174,6 +182,7 @@ def _read(body: bytes) -> _Answer:
                         for each in xml.children(sums, "sum")
                     },
                     messages=messages,
+                    told_twice=frozenset(number for number, times in numbers.items() if times > 1),
                 )
                 for result in xml.children(root, "result")
             ]
@@ -220,7 +229,7 @@ def _verdicts(
         yield from _sums(answer.debits, totals)
     for message in answer.messages:
         place = int(message.number) if _NUMBER.fullmatch(message.number) else 0
-        is_known = 1 <= place <= len(order_ids)
+        is_known = 1 <= place <= len(order_ids) and message.number not in answer.told_twice
         yield Verdict(
             status=_STATUSES.get(message.status, overall),
             code=message.code,

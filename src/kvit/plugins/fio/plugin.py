@@ -75,7 +75,7 @@ class FioConfig:
         "Seconds between two requests", help="Fio asks for 30.", default=31, min=0, max=3600
     )
     orders_token: Secret = field(
-        "API token for payment orders",
+        "Token for payment orders",
         help="Only where Kvit should hand payment orders to Fio, which you then authorize there: a second "
         "token of the same account, with the right to watch the account and to enter orders.",
         default=Secret(""),

@@ -86,6 +86,12 @@ def format_name(value: str) -> str:
 
 
 @register.filter
+def order_field(name: str) -> str:
+    """`{{ name|order_field }}`: a column of a payment order as its form calls it."""
+    return words.field_text(name)
+
+
+@register.filter
 def problem(value: Problem) -> str:
     """`{{ one|problem }}`: what is wrong at one place of a file."""
     return words.problem_text(value)

@@ -16,7 +16,7 @@ from kvit.payments.models import PaymentBatch, PaymentOrder
 from kvit.sync.models import PluginConfiguration
 from kvit.web.requests import Request, refusal_as_message
 from kvit.web.views.payments import explained_verdicts
-from kvit.web.words import batch_error_text, error_text
+from kvit.web.words import batch_error_text, error_text, order_error_text
 
 
 @require_POST
@@ -103,7 +103,7 @@ def _refused(request: Request, error: KvitError) -> HttpResponse:
     if made:
         return redirect("payment-batch", pk=made.pk)
     blamed = (error.field or "").partition(".")[0] if isinstance(error, Misconfigured) else ""
-    messages.error(request, error_text(error))
+    messages.error(request, order_error_text(error) if blamed else error_text(error))
     for row in request.access.within(PaymentOrder.objects.open()):
         if row.id_for_bank == blamed:
             return redirect("payment", pk=row.pk)

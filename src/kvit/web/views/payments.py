@@ -18,12 +18,12 @@ from kvit.invoices.models import Invoice
 from kvit.kernel.errors import KvitError, PluginUnavailable, Refused
 from kvit.ledger.models import BankAccount, MoneyTransaction
 from kvit.payments import batching, orders, recognising, refunds, resolving
-from kvit.payments.models import PaymentBatch, PaymentOrder
+from kvit.payments.models import PaymentBatch, PaymentOrder, PaymentOrderQuerySet
 from kvit.plugin import Push
 from kvit.sync.registry import plugin_class
 from kvit.web.forms_payments import PaymentOrderForm
 from kvit.web.requests import Request, refusal_as_message
-from kvit.web.words import error_text
+from kvit.web.words import error_text, told_text
 
 PER_PAGE: Final = 50
 _State = PaymentOrder.State
@@ -39,7 +39,9 @@ def listing(request: Request) -> HttpResponse:
     shown = {
         "unclear": resolving.waiting_for_a_person(request.access.organization),
         "to_pay": _by_account(list(to_pay)),
-        "under_way": within(PaymentOrder.objects.under_way()),
+        "under_way": (under_way := list(within(_with_what_it_gives_back().under_way()))),
+        "uncovered": [row for row in under_way if not refunds.is_covered(row)],
+        "told_again": recognising.told_again(request.access.organization, timezone.localdate()),
         "overdue": set(recognising.overdue(request.access.organization, timezone.localdate())),
         "ended": ended.get_page(request.GET.get("page")),
         "batches": within(PaymentBatch.objects.select_related("account"))[:10],
@@ -88,7 +90,8 @@ def order(request: Request, pk: int) -> HttpResponse:
         "form": form if row.is_open and request.access.can_change else None,
         "similar": orders.similar(row) if row.state != _State.CANCELLED else (),
         "candidates": recognising.candidates(row) if row.state == _State.HANDED_OVER else (),
-        "verdicts": [] if row.batch is None else _verdicts(row.batch, row),
+        "verdicts": [] if row.batch is None else _complaints(row.batch, row),
+        "is_uncovered": row.state in PaymentOrder.UNDER_WAY and not refunds.is_covered(row),
         "may_cancel": row.is_open or row.state == _State.HANDED_OVER,
     }
     return render(request, "web/payments/order.html", shown)
@@ -106,22 +109,43 @@ def cancellation(request: Request, pk: int) -> HttpResponse:
 
 @require_POST
 def execution(request: Request, pk: int) -> HttpResponse:
-    """Say which movement executed the order, or that the one which is said did not."""
+    """Say which movement executed the order, or that one did not; a second click changes nothing."""
     row = request.access.get(PaymentOrder.objects.all(), pk)
+    chosen, rejected = _movement(request, "transaction"), _movement(request, "rejected")
     with refusal_as_message(request):
-        if row.executed_by_id is not None:
+        if chosen is not None and chosen.pk != row.executed_by_id:
+            recognising.link(row, chosen, actor=request.actor)
+            messages.success(request, _("The order is executed."))
+        elif rejected is not None and rejected.pk != row.executed_by_id:
+            recognising.reject(row, rejected, actor=request.actor)
+        elif chosen is None and row.executed_by_id is not None:
             recognising.unlink(row, actor=request.actor)
             messages.success(request, _("The order waits for its movement again."))
-        elif request.POST.get("transaction", "").isdecimal():
-            movement = request.access.get(MoneyTransaction.objects.all(), int(request.POST["transaction"]))
-            recognising.link(row, movement, actor=request.actor)
-            messages.success(request, _("The order is executed."))
     return redirect("payment", pk=row.pk)
 
 
-def explained_verdicts(batch: PaymentBatch) -> list[dict[str, str]]:
-    """Return what the bank said about a batch, each with what it means in our words, where that is known."""
-    return [{**verdict, "meaning": _meaning(batch, verdict["code"])} for verdict in batch.verdicts]
+def explained_verdicts(batch: PaymentBatch) -> list[dict[str, object]]:
+    """Return what the bank said about a batch, each with what it means in our words, where that is known.
+
+    A verdict of one order names it; a code that is no number is the plugin's own and tells nobody anything.
+    """
+    orders = {
+        order.id_for_bank: order
+        for order in PaymentOrder.objects.filter(
+            pk__in=batch.order_ids, organization_id=batch.organization_id
+        )
+    }
+    return [
+        {
+            **verdict,
+            "message": told_text(verdict["message"]),
+            "code": verdict["code"] if verdict["code"].isdecimal() else "",
+            "meaning": _meaning(batch, verdict["code"]),
+            "order": orders.get(verdict["order_id"]),
+        }
+        for verdict in batch.verdicts
+        if not (verdict["status"] == "ok" and verdict["order_id"])
+    ]
 
 
 def _meaning(batch: PaymentBatch, code: str) -> str:
@@ -133,8 +157,16 @@ def _meaning(batch: PaymentBatch, code: str) -> str:
     return _(text) if text else ""
 
 
-def _verdicts(batch: PaymentBatch, row: PaymentOrder) -> list[dict[str, str]]:
+def _complaints(batch: PaymentBatch, row: PaymentOrder) -> list[dict[str, object]]:
     return [each for each in explained_verdicts(batch) if each["order_id"] == row.id_for_bank]
+
+
+def _movement(request: Request, name: str) -> MoneyTransaction | None:
+    """The movement that a form names; 404 for one of somebody else."""
+    number = request.POST.get(name, "")
+    if not number.isdecimal():
+        return None
+    return request.access.get(MoneyTransaction.objects.all(), int(number))
 
 
 def _proposal(request: Request) -> PaymentOrder:
@@ -154,8 +186,15 @@ def _proposal(request: Request) -> PaymentOrder:
     )
 
 
+def _with_what_it_gives_back() -> PaymentOrderQuerySet:
+    return PaymentOrder.objects.all().select_related("refunds", "credit_note")
+
+
 def _first_account(request: Request) -> BankAccount | None:
-    return request.access.within(BankAccount.objects.all()).first()
+    """The first account that a connection can hand orders over for, else the first one."""
+    accounts = list(request.access.within(BankAccount.objects.all()))
+    payable = (account for account in accounts if batching.connections_for(account))
+    return next(payable, accounts[0] if accounts else None)
 
 
 def _by_account(rows: Sequence[PaymentOrder]) -> list[dict[str, object]]:
