@@ -28,14 +28,19 @@ CHAPTERS: Final = {
     "kvit/plugin/webhook.py": "Webhooks",
     "kvit/plugin/push.py": "Payment orders",
     "kvit/plugin/statements.py": "Statement files",
+    "kvit/testing/bank.py": "The pretend bank",
+    "kvit/testing/contract.py": "The contract as tests",
 }
 """The modules that `kvit.plugin` takes its names from, in the order of the page, then those of their own."""
 ON_THEIR_OWN: Final = ("kvit/plugin/statements.py",)
 """Modules that plugins import by their name, since they need parsers that other plugins do without."""
+OF_TESTS: Final = ("Movement", "PluginContract", "PretendAccount", "PretendBank", "serving", "utc")
+"""What tests import from `kvit.testing`."""
 HEAD: Final = """# Plugin reference
 
-Everything that a plugin imports from `kvit.plugin`, as the code tells it (plugin API {version}), and at the
-end what plugins that read statement files import from `kvit.plugin.statements`.
+Everything that a plugin imports from `kvit.plugin`, as the code tells it (plugin API {version}), what plugins
+that read statement files import from `kvit.plugin.statements`, and at the end what tests import from
+`kvit.testing`.
 [Writing a plugin](writing-a-plugin.md) shows how it is used. This page is made by
 `python -m scripts.plugin_reference`.
 """
@@ -60,13 +65,15 @@ def page() -> str:
         found = [item for item in _definitions(path) if _is_public(path, item.name)]
         told.update(item.name for item in found)
         parts += [f"## {title}\n", _opening(path), *map(_section, found)]
-    missing = set(kvit.plugin.__all__) - told
+    missing = {*kvit.plugin.__all__, *OF_TESTS} - told
     if missing:
         raise LookupError(f"No chapter defines {', '.join(sorted(missing))}.")
     return "\n".join(part for part in parts if part)
 
 
 def _is_public(path: str, name: str) -> bool:
+    if path.startswith("kvit/testing/"):
+        return name in OF_TESTS
     return not name.startswith("_") if path in ON_THEIR_OWN else name in kvit.plugin.__all__
 
 
@@ -133,7 +140,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
 
 def _is_told(member: ast.FunctionDef) -> bool:
     """Whether the method says something of its own; what it only inherits is told where it comes from."""
-    is_public = member.name == "__init__" or not member.name.startswith("_")
+    is_public = member.name == "__init__" or not member.name.startswith(("_", "test_"))
     return is_public and ast.get_docstring(member) is not None
 
 

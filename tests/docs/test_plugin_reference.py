@@ -5,6 +5,7 @@ import re
 import pytest
 
 import kvit.plugin
+import kvit.testing
 from scripts import plugin_reference
 
 
@@ -16,6 +17,8 @@ def test_the_reference_holds_every_name_of_the_contract_once() -> None:
     contract, _, statements = plugin_reference.page().partition("## Statement files")
     assert sorted(_headings(contract)) == sorted(kvit.plugin.__all__)
     assert "read_statements" in _headings(statements)
+    assert {"PretendBank", "PretendAccount", "Movement", "PluginContract"} <= set(_headings(statements))
+    assert set(plugin_reference.OF_TESTS) <= set(kvit.testing.__all__)
 
 
 def _headings(text: str) -> list[str]:

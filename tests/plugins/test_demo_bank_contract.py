@@ -14,6 +14,7 @@ from kvit.testing import Movement, PluginContract, PretendAccount, PretendBank
 class DemoBankInProcess(PretendBank):
     """Answers as `kvit.plugins.demo_bank.server` does, for two accounts."""
 
+    dates_ahead = True
     accounts = (
         PretendAccount(id="1", iban="CZ6508000000192000145399", name="Running account", currency="CZK"),
         PretendAccount(id="2", iban="CZ4120100000002600170205", name="Euro account", currency="EUR"),

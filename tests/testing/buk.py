@@ -50,7 +50,7 @@ class Buk(Plugin[BukConfig]):
             yield Account(external_id=iban, name=account["name"], currency=account["currency"], number=iban)
             for record in self.records(account["id"], since):
                 item = self.transaction(iban, record)
-                newest = max(newest, local_day(record["booked_at"]))
+                newest = max(newest, min(local_day(record["booked_at"]), ctx.today))
                 yield item
         yield Checkpoint({"booked_on": newest.isoformat()})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from datetime import date
 
 import httpx
@@ -18,12 +19,13 @@ from tests.testing.buk_orders import SIGNED, BukOrders
 class BukBank(PretendBank):
     """Lists oldest first by day, in pages with a number; `order=newest` turns it round."""
 
-    accounts = (
+    accounts: Sequence[PretendAccount] = (
         PretendAccount(id="1", iban="CZ6508000000192000145399", name="Eva Nová", currency="CZK"),
         PretendAccount(id="2", iban="CZ4120100000002600170205", name="Eva Nová, euro", currency="EUR"),
     )
     page_size = 8
     tells_pending = True
+    dates_ahead = True
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if not self.carries(request):
@@ -50,6 +52,7 @@ def _record(item: Movement) -> dict[str, str]:
         "amount": str(item.amount),
         "currency": item.currency,
         "booked_at": utc(item),
+        "value_on": item.value_on.isoformat(),
         "counterparty": item.counterparty,
         "account": item.counterparty_account,
         "vs": item.variable_symbol,

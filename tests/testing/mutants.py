@@ -505,7 +505,146 @@ class DefaultOutsideItsChoices(Buk):
     Config = _WrongDefault
 
 
+class LargestIdAsText(Buk):
+    """It passes over ids that are not larger than the last one, as texts: "10" comes before "9"."""
+
+    def sync(self, ctx: Context) -> Iterator[Item]:
+        before = newest = str(ctx.cursor.get("id", ""))
+        for item in super().sync(ctx):
+            if isinstance(item, Transaction):
+                if item.external_id <= before:
+                    continue
+                newest = max(newest, item.external_id)
+            yield Checkpoint({"id": newest}) if isinstance(item, Checkpoint) else item
+
+
+class CursorOfTheFuture(Buk):
+    """A movement dated into the future carries the cursor past those of today."""
+
+    def sync(self, ctx: Context) -> Iterator[Item]:
+        newest = str(ctx.cursor.get("booked_on", ""))
+        for item in super().sync(ctx):
+            if isinstance(item, Transaction):
+                newest = max(newest, str(item.booked_on))
+            yield Checkpoint({"booked_on": newest}) if isinstance(item, Checkpoint) else item
+
+
+class CursorOfTheClock(Buk):
+    """The cursor is the day of the machine's clock."""
+
+    def sync(self, ctx: Context) -> Iterator[Item]:
+        for item in super().sync(ctx):
+            is_cursor = isinstance(item, Checkpoint)
+            yield Checkpoint({"booked_on": date.today().isoformat()}) if is_cursor else item  # noqa: DTZ011  # the planted bug
+
+
+class StopsAtTheFirstShortPage(Buk):
+    """A page that holds less than others is taken for the last one."""
+
+    def records(self, account: str, since: date) -> Iterator[Mapping[str, Any]]:
+        for page in itertools.count(1):
+            params = {"account": account, "since": since.isoformat(), "page": str(page)}
+            found = self.get("/movements", params)["movements"]
+            yield from found
+            if len(found) < 8:
+                return
+
+
+class DecimalOfAFloat(Buk):
+    """An amount has all the digits that a float has."""
+
+    def transaction(self, account_id: str, record: Mapping[str, Any]) -> Transaction:
+        amount = Decimal(float(record["amount"]))
+        return super().transaction(account_id, {**record, "amount": amount})
+
+
+class GuessedCurrency(Buk):
+    """Everybody has crowns."""
+
+    def sync(self, ctx: Context) -> Iterator[Item]:
+        for item in super().sync(ctx):
+            yield replace(item, currency="CZK") if isinstance(item, (Account, Transaction)) else item
+
+
+class OncePerDayAndAmount(Buk):
+    """Of two movements with one amount on one day, the second is taken for the first."""
+
+    def sync(self, ctx: Context) -> Iterator[Item]:
+        seen = set()
+        for item in super().sync(ctx):
+            if isinstance(item, Transaction):
+                facts = (item.account_id, item.amount, item.booked_on)
+                if facts in seen:
+                    continue
+                seen.add(facts)
+            yield item
+
+
+class DayOfInterest(Buk):
+    """The day is the one from which the movement bears interest."""
+
+    def transaction(self, account_id: str, record: Mapping[str, Any]) -> Transaction:
+        return replace(super().transaction(account_id, record), booked_on=record["value_on"])
+
+
+class ForgottenSymbol(Buk):
+    """Nobody reads the variable symbol."""
+
+    def transaction(self, account_id: str, record: Mapping[str, Any]) -> Transaction:
+        return super().transaction(account_id, {**record, "vs": ""})
+
+
+class DroppedWithoutAnId(Buk):
+    """A record without an id is dropped without a word."""
+
+    def records(self, account: str, since: date) -> Iterator[Mapping[str, Any]]:
+        return (each for each in super().records(account, since) if each["id"])
+
+
+class DroppedWithItsPage(Buk):
+    """What follows a broken record on its page is dropped with it."""
+
+    def records(self, account: str, since: date) -> Iterator[Mapping[str, Any]]:
+        page: int | None = 1
+        while page is not None:
+            params = {"account": account, "since": since.isoformat(), "page": str(page)}
+            answer = self.get("/movements", params)
+            yield from itertools.takewhile(lambda each: each["id"], answer["movements"])
+            page = answer["next"]
+
+
+class PageForARepeatedId(Buk):
+    """An id that was there before is told with the number of its page."""
+
+    def records(self, account: str, since: date) -> Iterator[Mapping[str, Any]]:
+        seen = set()
+        for place, record in enumerate(super().records(account, since)):
+            repeated = f"{record['id']}-{place // 8}" if record["id"] in seen else record["id"]
+            seen.add(record["id"])
+            yield {**record, "id": repeated}
+
+
+class IdsOfThisProcess(Buk):
+    """An id is Python's hash of a text, which is another one after a restart."""
+
+    def transaction(self, account_id: str, record: Mapping[str, Any]) -> Transaction:
+        return super().transaction(account_id, {**record, "id": f"{hash(record['id'])}"})
+
+
 CAUGHT_BY: Final = {
+    LargestIdAsText: "late-arrivals",
+    CursorOfTheFuture: "late-arrivals",
+    CursorOfTheClock: "late-arrivals",
+    StopsAtTheFirstShortPage: "every-movement",
+    DecimalOfAFloat: "exact-values",
+    GuessedCurrency: "every-movement",
+    OncePerDayAndAmount: "every-movement",
+    DayOfInterest: "local-dates",
+    ForgottenSymbol: "whole-texts",
+    DroppedWithoutAnId: "blank-ids",
+    DroppedWithItsPage: "blank-ids",
+    PageForARepeatedId: "overlapping-pages",
+    IdsOfThisProcess: "same-ids",
     OneCursorForAllAccounts: "resume",
     CountsRows: "inserted-while-paging",
     DefaultOutsideItsChoices: "form",

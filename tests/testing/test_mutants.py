@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unittest
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,9 @@ from kvit.testing import PluginContract, run_contract
 from kvit.testing.report import Standing
 from kvit.testing.rules import RuleBroken, rules_of
 from tests.testing.buk import Buk
-from tests.testing.buk_bank import BukContract, BukOrdersContract
+from tests.testing.buk_bank import BukBank, BukContract, BukOrdersContract
 from tests.testing.buk_orders import CAUGHT_BY as CAUGHT_BY_WITH_ORDERS
-from tests.testing.mutants import CAUGHT_BY
+from tests.testing.mutants import CAUGHT_BY, GuessedCurrency, StopsAtTheFirstShortPage
 
 METHODS = {rule.name: method for method, rule in rules_of(PluginContract).items()}
 CASES = [
@@ -43,6 +45,41 @@ def test_the_plugin_without_a_bug_keeps_every_rule(contract: type[BukContract]) 
 
     assert [(trial.rule.name, trial.seen) for trial in report.broken] == []
     assert {trial.rule.name for trial in report.trials} == set(METHODS)
+
+
+def test_a_guessed_currency_is_found_where_the_only_account_is_in_the_currency_that_is_guessed() -> None:
+    class OneAccount(BukBank):
+        accounts = BukBank.accounts[:1]
+
+    of_one_account: type[BukContract] = type(
+        "OfOneAccount", (BukContract,), {"plugin": GuessedCurrency, "bank": OneAccount}
+    )
+
+    assert {trial.rule.name for trial in run_contract(of_one_account).broken} == {"accounts-first"}
+
+
+def test_a_source_that_promises_full_pages_may_be_read_up_to_a_short_one() -> None:
+    class FullPages(BukBank):
+        full_pages = True
+
+    of_full_pages: type[BukContract] = type(
+        "OfFullPages", (BukContract,), {"plugin": StopsAtTheFirstShortPage, "bank": FullPages}
+    )
+
+    getattr(of_full_pages(), METHODS["every-movement"])()
+
+
+def test_settings_of_today_are_not_migrated() -> None:
+    class Renamed(Buk):
+        schema_version = 2
+
+        @classmethod
+        def migrate_settings(cls, stored: Mapping[str, Any], from_version: int) -> Mapping[str, Any]:
+            return {"token": stored["api_key"]}
+
+    of_renamed: type[BukContract] = type("OfRenamed", (BukContract,), {"plugin": Renamed})
+
+    getattr(of_renamed(), METHODS["form"])()
 
 
 def test_every_rule_finds_a_planted_bug() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from kvit.kernel.errors import KvitError
+from kvit.sync import registry
 from kvit.testing import command
 from kvit.testing.finding import NoContract, contracts_of
 from kvit.testing.rules import RuleBroken
@@ -71,6 +74,31 @@ def test_a_broken_rule_says_what_was_seen_and_how_to_mend_it(
     assert "seen: The amount is a float, which cannot hold money exactly. (field amount" in told
     assert "mend it: Give amounts as Decimal, int or text" in told
     assert "broken: " in told
+
+
+def test_one_mistake_that_breaks_every_rule_is_not_told_at_each(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder, BUK.replace("token: Secret = field(", "key: Secret = field("))
+
+    assert run("buk") == 1
+
+    told = capsys.readouterr().out
+    assert told.count("seen: the same as above") > 5 * told.count("has no attribute 'token'")
+
+
+def test_of_a_broken_plugin_without_a_test_it_is_said_what_breaks_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "test_kvit_buk.py").unlink()
+    (folder / "kvit_buk.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
+    monkeypatch.setattr(settings, "KVIT", dataclasses.replace(settings.KVIT, plugins_dir=folder))
+    registry.forget()
+    try:
+        with pytest.raises(NoContract, match="nothing_of_that_name"):
+            contracts_of("buk")
+    finally:
+        registry.forget()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,11 @@ class Movement:
         """The bank's local calendar day."""
         return self.booked_at.date()
 
+    @property
+    def value_on(self) -> date:
+        """The day from which it bears interest, for a bank that tells it: never the day of booking."""
+        return self.booked_on + timedelta(days=1 if self.amount > 0 else -1)
+
 
 class PretendBank(ABC):
     """Speaks the language of one source. Write `answer`; the kit fills `movements` and changes them."""
@@ -66,17 +71,21 @@ class PretendBank(ABC):
     secret: ClassVar[str] = "kit-secret-7f3a9c41e8d25b60"  # noqa: S105  # of a bank that does not exist
     """What a right credential is; `answer` should refuse another one with `refused`."""
     zone: ClassVar[ZoneInfo] = ZoneInfo("Europe/Prague")
-    accounts: ClassVar[Sequence[PretendAccount]] = (
+    accounts: Sequence[PretendAccount] = (
         PretendAccount(id="1", iban="CZ6508000000192000145399", name="Eva Nová", currency="CZK"),
     )
     """Name two where a credential opens several: a cursor that they share wrongly is found only then."""
-    page_size: ClassVar[int] = 20
-    """How many rows one answer holds; the kit makes several pages of them."""
+    page_size: int = 20
+    """How many rows one answer holds; the kit makes several pages of them, and once shorter ones."""
+    full_pages: ClassVar[bool] = False
+    """Whether the source promises that only its last page holds less than `page_size`."""
     late_by: ClassVar[timedelta] = timedelta(days=2)
     """How long after its booking a movement may appear; zero where the source dates nothing back.
 
     Even then one may come with the very second of the newest one.
     """
+    dates_ahead: ClassVar[bool] = False
+    """Whether it may book a movement on a day to come."""
     tells_pending: ClassVar[bool] = False
     """Whether it tells movements that are not booked yet."""
 
@@ -90,6 +99,7 @@ class PretendBank(ABC):
         self.after_answer: Callable[[int], None] | None = None
         """Told, after each answer, how many there have been."""
         self.requests: list[httpx.Request] = []
+        self.answers: list[httpx.Response] = []
         self._lock = threading.Lock()
 
     @abstractmethod
@@ -119,6 +129,7 @@ class PretendBank(ABC):
             if response is None:
                 response = self.answer(request)
             response.request = request
+            self.answers.append(response)
             if self.after_answer is not None:
                 self.after_answer(len(self.requests))
             return response
@@ -153,7 +164,7 @@ class PretendBank(ABC):
             and (until is None or item.booked_on <= until)
             and (self.tells_pending or not item.pending)
         ]
-        return sorted(found, key=lambda item: (item.booked_at, item.id), reverse=newest_first)
+        return sorted(found, key=lambda item: (item.booked_at, len(item.id), item.id), reverse=newest_first)
 
     def part(
         self, rows: Sequence[Movement], start: int, size: int | None = None

@@ -30,18 +30,29 @@ def test(options: argparse.Namespace) -> int:
 def _tried(contract: type[PluginContract], say: Callable[[str], object]) -> Report:
     plugin = contract.plugin
     say(f"{plugin.title} {plugin.version} ({contract.__name__})")
-    trials = []
+    trials: list[Trial] = []
     for trial in trials_of(contract):
+        is_told = any(trial.standing is Standing.BROKEN and trial.seen == each.seen for each in trials)
         trials.append(trial)
-        for line in _told(trial):
+        for line in _named(trial) if is_told else _told(trial):
             say(line)
     report = Report(tuple(trials))
     say(_summary(report))
     return report
 
 
+def _named(trial: Trial) -> Iterator[str]:
+    """Name a rule that is broken by what another one has told already."""
+    yield _headline(trial)
+    yield from _paragraph("seen", "the same as above")
+
+
+def _headline(trial: Trial) -> str:
+    return f"  {_WORDS[trial.standing]:<7} {trial.rule.name:<22} {trial.rule.sentence}"
+
+
 def _told(trial: Trial) -> Iterator[str]:
-    yield f"  {_WORDS[trial.standing]:<7} {trial.rule.name:<22} {trial.rule.sentence}"
+    yield _headline(trial)
     if trial.standing is Standing.EXEMPT:
         yield from _paragraph("because", trial.seen)
     elif trial.standing is Standing.BROKEN:

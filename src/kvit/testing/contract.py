@@ -11,6 +11,7 @@ and nothing waits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from kvit.plugin import Grant, Plugin, Secret, SourceFile
@@ -60,9 +61,16 @@ class PluginContract(Describing, Reading, Resuming, Failing, Handing):
     def before_sync(self, bank: PretendBank) -> None:
         """Put what the bank knows where the plugin reads it, for one that reads no HTTP."""
 
-    def installed(self, *, filled: bool = True) -> Installation:
-        """Return the plugin connected to a new bank, which holds several pages of movements or none."""
+    def installed(self, *, filled: bool = True, other_currencies: bool = False) -> Installation:
+        """Return the plugin connected to a new bank, which holds several pages of movements or none.
+
+        With `other_currencies`, accounts in euros are in crowns and all others in euros.
+        """
         bank = self.bank()
+        if other_currencies:
+            bank.accounts = [
+                replace(each, currency="CZK" if each.currency == "EUR" else "EUR") for each in bank.accounts
+            ]
         if filled:
             fill(bank)
         return Installation(

@@ -87,7 +87,10 @@ class Describing:
             if not form.is_valid():
                 broken(f"The form refuses the settings: {form.errors.as_text()}")
             stored = PluginConfiguration(
-                name=plugin.title, plugin=plugin.name, settings=dict(values.settings)
+                name=plugin.title,
+                plugin=plugin.name,
+                settings=dict(values.settings),
+                schema_version=plugin.schema_version,
             )
             again = CredentialsForm(plugin, connection=stored).render()
         for item in config_fields(plugin):

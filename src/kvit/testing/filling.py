@@ -10,7 +10,8 @@ from typing import Final
 
 from kvit.testing.bank import Movement, PretendAccount, PretendBank
 
-FIRST_ID: Final = 26_000_000_001
+FIRST_ID: Final = 9_999_999_995
+"""Its successors soon have a digit more, so that as text the later ones are the smaller ones."""
 DAYS: Final = 40
 """How far back the movements go: over a change of the clocks and further than most overlaps."""
 RECENT_DAYS: Final = 4

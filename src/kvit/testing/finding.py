@@ -58,6 +58,8 @@ def _file_for(name: str) -> Path:
             name=name,
             file=f"test_kvit_{name}.py",
         )
+    if listing.plugin is None:
+        raise NoContract("The plugin “{name}” is broken: {problem}", name=name, problem=listing.problem)
     raise NoContract(
         "No contract test of “{name}” was found. Write a subclass of PluginContract into {file}.",
         name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from kvit.sync.writing import LONGEST_CURSOR_BYTES
 from kvit.testing.bank import PretendBank
 from kvit.testing.filling import add, arrive_late
 from kvit.testing.rules import described, rule
-from kvit.testing.running import Installation, Kept, Outcome
+from kvit.testing.running import Installation, Kept, Outcome, another_process
 from kvit.testing.seeing import (
     Contract,
     backwards,
@@ -39,6 +40,9 @@ FIRST_REQUESTS: Final = range(1, 11)
 """After which answers something is inserted."""
 BLANKS: Final = ((1, 2), (2, 4))
 """Where records without an id stand: the texts they have, and the place behind the oldest."""
+CLUES: Final = ("2026000123", "ACME LTD")
+"""A symbol and a name that every encoding and every escape leaves as they are."""
+FUTURE: Final = timedelta(days=20)
 
 
 class Reading:
@@ -80,8 +84,8 @@ class Reading:
     @rule(
         "every-movement",
         why="A movement that is not told is money that nobody sees.",
-        mend="Read every page of every account up to `ctx.today`, and take the day from `ctx.today`, not "
-        "from the machine's clock.",
+        mend="Read every page of every account up to `ctx.today`, until the source says that there is no "
+        "next one, and take the day from `ctx.today`, not from the machine's clock.",
     )
     def test_every_movement_is_told_once(self: Contract) -> None:
         """A first sync tells every booked movement exactly once, and ends with a checkpoint."""
@@ -90,6 +94,7 @@ class Reading:
         require_complete(installation, "After a first sync")
         if self.reads_http and not outcome.cursors:
             broken("There was no Checkpoint, so every sync reads everything again.")
+        _require_shorter_pages(self)
 
     @rule(
         "exact-amounts",
@@ -144,10 +149,11 @@ class Reading:
     @rule(
         "whole-texts",
         why="Invoices are found by the symbol and by the payer's name; 0042 is not 42.",
-        mend="Keep symbols as text with their leading zeros, and read answers in the source's encoding.",
+        mend="Tell what the source says, keep symbols as text with their leading zeros, and read answers in "
+        "the source's encoding.",
     )
     def test_texts_and_symbols_are_told_as_they_are(self: Contract) -> None:
-        """A variable symbol keeps its leading zeros, and no name or message is wrongly decoded."""
+        """Symbols, names and messages are told, with their leading zeros and rightly decoded."""
         installation = self.installed()
         synced(installation)
         known = defaultdict(set)
@@ -161,11 +167,13 @@ class Reading:
                 for text in (item.counterparty, item.message):
                     if any(wrong in told for wrong in _wrongly_decoded(text)):
                         broken(f"{text!r} was told as {told!r}.")
+        _require_clues(installation)
 
     @rule(
         "accounts-first",
         why="A movement of an account that nobody has told of is put aside.",
-        mend="Yield each Account before the first of its transactions.",
+        mend="Yield each Account before the first of its transactions, and take its currency from the "
+        "source.",
     )
     def test_an_account_comes_before_its_movements(self: Contract) -> None:
         """Each account is told before its first movement, in the currency of its movements."""
@@ -178,6 +186,7 @@ class Reading:
                     broken(f"{item.external_id} came before its account {item.account_id}.")
                 if item.currency != known[item.account_id]:
                     broken(f"{item.external_id} is in {item.currency}, its account not.")
+        _require_other_currencies(self)
 
     @rule(
         "blank-ids",
@@ -210,14 +219,16 @@ class Reading:
     @rule(
         "same-ids",
         why="A movement is known by its id: told under another one, it is new money.",
-        mend="Use the source's own id; where it has none, make one of what never changes.",
+        mend="Use the source's own id; where it has none, make one of what never changes. Python's `hash` "
+        "of a text is another one in each process.",
     )
     def test_two_syncs_tell_the_same(self: Contract) -> None:
         """Two first syncs tell the same ids with the same facts."""
         first, second = self.installed(), self.installed()
         synced(first)
-        synced(second)
-        require_same(first.kept, second.kept, "In another first sync")
+        with another_process(self.plugin):
+            synced(second)
+        require_same(first.kept, second.kept, "In another first sync, as of another process")
 
     @rule(
         "overlapping-pages",
@@ -236,7 +247,7 @@ class Reading:
         "late-arrivals",
         why="Banks book with the date of yesterday, and several movements in one second.",
         mend="Begin the next sync some days before the last one ended, and never ask for what is strictly "
-        "later than the newest: what is told twice is stored once.",
+        "later than the newest: what is told twice is stored once. A cursor is never later than `ctx.today`.",
     )
     def test_what_arrives_late_is_read_by_the_next_sync(self: Contract) -> None:
         """A movement that appears after a sync with the same or an earlier time is read by the next one."""
@@ -249,6 +260,7 @@ class Reading:
         installation.bank.today += timedelta(days=1)
         synced(installation)
         require_complete(installation, "After movements arrived late, a day later")
+        _require_today_beside_the_future(self.installed())
 
     @rule(
         "inserted-while-paging",
@@ -403,14 +415,80 @@ def _require_others(installation: Installation) -> None:
     kept = installation.kept
     if kept.conflicts:
         broken(f"Records without an id share one: {kept.conflicts[0]}.")
+    bank = installation.bank
     stored = {row.amount_minor for row in kept.rows.values()}
-    blank = [item for item in installation.bank.movements if not item.id]
-    for item in installation.bank.movements:
+    blank = [item for item in bank.movements if not item.id]
+    for item in bank.movements:
         if item.id and in_hundredths(item.amount) not in stored:
             broken(f"The movement {item.id} is missing because of others without an id.")
     told = [item for item in blank if in_hundredths(item.amount) in stored]
     if told and len(told) != len(blank):
         broken("Of two records without an id, one is stored and one is lost.")
+    if not told and not kept.put_aside and all(_answered(bank, _digits(item.amount)) for item in blank):
+        broken("The records without an id are gone without a word: they are money that nobody hears of.")
+
+
+def _require_shorter_pages(contract: Contract) -> None:
+    """Require that a page which holds less than others is not taken for the last one."""
+    installation = contract.installed()
+    bank = installation.bank
+    if bank.full_pages or bank.page_size == 1:
+        return
+    bank.page_size -= 1
+    synced(installation)
+    require_complete(
+        installation,
+        f"With pages of {bank.page_size} rows instead of {bank.page_size + 1} (where the source promises "
+        "that only its last page is shorter, set `full_pages = True` in its pretend bank)",
+    )
+
+
+def _require_clues(installation: Installation) -> None:
+    """Require that the symbol and the name which find an invoice are told, where the bank says them."""
+    rows = installation.kept.rows.values()
+    told = " ".join(
+        f"{row.variable_symbol} {row.counterparty_name} {row.message} {row.reference}" for row in rows
+    )
+    for clue in CLUES:
+        if clue not in told and _answered(installation.bank, re.escape(clue)):
+            broken(f"The bank says {clue!r}, and no movement has it: neither as a symbol nor in a text.")
+
+
+def _require_other_currencies(contract: Contract) -> None:
+    """Require that accounts are told in their own currency, where the bank says which one that is."""
+    installation = contract.installed(other_currencies=True)
+    outcome = installation.sync()
+    if not _answered(installation.bank, r"\bEUR\b"):
+        return
+    if outcome.error is not None:
+        broken(f"With accounts in EUR, the sync failed: {described(outcome.error)}")
+    require_complete(installation, "With accounts in EUR")
+
+
+def _require_today_beside_the_future(installation: Installation) -> None:
+    """Require that a movement dated into the future does not carry the cursor past those of today."""
+    bank = installation.bank
+    if not bank.dates_ahead:
+        return
+    for account in bank.accounts:
+        add(bank, account, bank.now + FUTURE)
+    synced(installation)
+    bank.today += timedelta(days=1)
+    today = [add(bank, account, bank.now - timedelta(hours=1)) for account in bank.accounts]
+    synced(installation)
+    stored = {row.amount_minor for row in installation.kept.rows.values()}
+    if any(in_hundredths(item.amount) not in stored for item in today):
+        broken("After a movement dated into the future, one of the next day is missing.")
+
+
+def _answered(bank: PretendBank, pattern: str) -> bool:
+    """Whether the pattern stands in anything that the bank has answered."""
+    return any(re.search(pattern, answer.text, re.IGNORECASE) for answer in bank.answers)
+
+
+def _digits(amount: Decimal) -> str:
+    """Return a pattern of the amount, however its digits are grouped and its fraction is cut off."""
+    return rf"(?<!\d){r'\D?'.join(str(abs(in_hundredths(amount))))}(?!\d)"
 
 
 def _insert_after(bank: PretendBank, number: int) -> None:

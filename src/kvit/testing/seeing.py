@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Never, Protocol
 
+from kvit.plugin import Plugin
 from kvit.sync.redaction import Redactor
 from kvit.testing.bank import Movement, PretendBank
 from kvit.testing.rules import RuleBroken, described
@@ -19,9 +20,10 @@ _SHOWN = 3
 class Contract(Protocol):
     """What the groups of rules need of the contract that they are part of."""
 
+    plugin: type[Plugin[Any]]
     reads_http: bool
 
-    def installed(self, *, filled: bool = True) -> Installation: ...
+    def installed(self, *, filled: bool = True, other_currencies: bool = False) -> Installation: ...
 
 
 def broken(seen: str) -> Never:

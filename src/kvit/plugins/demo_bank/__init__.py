@@ -49,7 +49,7 @@ class DemoBank(Plugin[DemoBankConfig]):
             iban = account["iban"]
             yield Account(external_id=iban, name=account["name"], currency=account["currency"], number=iban)
             for record in self._records(account["id"], since):
-                newest = max(newest, date.fromisoformat(record["booked_on"]))
+                newest = max(newest, min(date.fromisoformat(record["booked_on"]), ctx.today))
                 yield _transaction(iban, record)
         yield Checkpoint({"booked_on": newest.isoformat()})
 
