@@ -23,7 +23,7 @@ ACCOUNT: Final = "acct_1KvitPretendAbcd"
 WEBHOOK_SECRET: Final = "whsec_pretend0123456789abcdef"
 SETTLES_AFTER: Final = timedelta(days=3)
 _MOST_ROWS: Final = 100
-_LIST_PARAMS: Final = {"limit", "starting_after", "created[gte]", "created[lt]", "expand[0]", "expand[1]"}
+_LIST_PARAMS: Final = {"limit", "starting_after", "created[gte]", "created[lt]", "expand[]"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +236,7 @@ class StripeBank(PretendBank):
             case "/v1/balance":
                 return httpx.Response(200, json=self._balance())
             case "/v1/balance_transactions":
-                return self._balance_transactions(params)
+                return self._balance_transactions(params, request.url.params.get_list("expand[]"))
             case "/v1/payouts":
                 return self._payouts(params)
             case _:
@@ -284,7 +284,7 @@ class StripeBank(PretendBank):
             },
         }
 
-    def _balance_transactions(self, params: Mapping[str, str]) -> httpx.Response:
+    def _balance_transactions(self, params: Mapping[str, str], expand: Sequence[str]) -> httpx.Response:
         if unknown := set(params) - _LIST_PARAMS - {"payout"}:
             return _error(400, f"Received unknown parameter: {min(unknown)}")
         rows: Iterable[Row] = self.rows()
@@ -295,7 +295,6 @@ class StripeBank(PretendBank):
                     "Balance transaction history can only be filtered on automatic transfers, not manual.",
                 )
             rows = [row for row in rows if row.payout == payout]
-        expand = [params[name] for name in sorted(params) if name.startswith("expand")]
         return self._list([self._told(row, expand) for row in rows], params)
 
     def _payouts(self, params: Mapping[str, str]) -> httpx.Response:

@@ -527,6 +527,27 @@ def test_a_payout_is_told_once_it_is_paid_and_known(bank: StripeBank) -> None:
     assert [list(payouts(items)) for items in (first, second, third, fourth)] == [[], [], [id_], []]
 
 
+@pytest.mark.parametrize("absent", ["reconciliation_status", "automatic"])
+def test_a_payout_that_does_not_say_how_far_it_is_is_told_where_its_lines_make_up_the_sum(
+    bank: StripeBank, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    bank.sale(TODAY - 9 * DAY, 100_000, 2_000)
+    id_ = bank.pay_out(TODAY - DAY)
+    whole = bank.rows()
+    told_whole = StripeBank._payout
+
+    def told_less(bank: StripeBank, payout: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in told_whole(bank, payout).items() if name != absent}
+
+    monkeypatch.setattr(StripeBank, "_payout", told_less)
+    bank.books.rows = [row for row in whole if row.category != "charge"]
+    first = synced(bank)
+    bank.books.rows = whole
+    second = synced(bank, first)
+
+    assert [list(payouts(items)) for items in (first, second)] == [[], [id_]]
+
+
 def test_a_payout_that_waits_is_not_lost_behind_later_ones(bank: StripeBank) -> None:
     bank.sale(TODAY - 40 * DAY, 100_000, 2_000)
     slow = bank.pay_out(TODAY - 35 * DAY, status="in_transit")
@@ -892,11 +913,21 @@ def test_a_list_that_does_not_say_how_it_goes_on_is_tried_later(
         list(plugin.sync(run_of(bank)))
 
 
-@pytest.mark.parametrize("row", [{"amount": 1.5, "currency": "czk"}, {"amount": 1, "currency": "zzz"}])
-def test_a_balance_that_is_none_is_tried_later(bank: StripeBank, row: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"amount": 1.5, "currency": "czk"}],
+        [{"amount": 1, "currency": "zzz"}],
+        [None],
+        ["czk"],
+        {"amount": 1, "currency": "czk"},
+        7,
+    ],
+)
+def test_a_balance_that_is_none_is_tried_later(bank: StripeBank, rows: object) -> None:
     def answer(request: httpx.Request) -> httpx.Response | None:
         is_balance = request.url.path == "/v1/balance"
-        return httpx.Response(200, json={"available": [row]}) if is_balance else None
+        return httpx.Response(200, json={"available": rows}) if is_balance else None
 
     bank.fault = answer
     with opened(bank) as plugin, pytest.raises(Temporary, match="balance"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import httpx
 
@@ -24,6 +25,9 @@ ROWS: Final = 100
 """The most that one answer may hold (docs.stripe.com/api/pagination)."""
 DEFAULT_WAIT: Final = timedelta(minutes=1)
 """Stripe limits requests by the second and promises no Retry-After (docs.stripe.com/rate-limits)."""
+
+type Params = Mapping[str, str | Sequence[str]]
+"""What is asked; a parameter that stands several times has all its values."""
 
 _RIGHT: Final = re.compile(r"\brak_[a-z_]+")
 _ACCOUNT: Final = re.compile(r"\bacct_[0-9A-Za-z]+")
@@ -63,14 +67,14 @@ class StripeClient:
         name = dashboard.get("display_name") or _mapping(account.get("business_profile")).get("name") or id_
         return Owner(id_, str(name), str(dashboard.get("timezone") or ""))
 
-    def get(self, path: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    def get(self, path: str, params: Params | None = None) -> Mapping[str, Any]:
         """Return the object that Stripe answers with; amounts in it are whole numbers, the rest Decimal.
 
         Raises AuthExpired, RateLimited, Temporary or Misconfigured.
         """
         return _answer(self._ask(path, params or {}))
 
-    def pages(self, path: str, params: Mapping[str, str]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def pages(self, path: str, params: Params) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield a list page by page, in the order of the API: the newest first.
 
         The next page is asked for by the last id, so what is new meanwhile moves nothing
@@ -90,15 +94,14 @@ class StripeClient:
                 raise Temporary("Stripe says that a list goes on, but not how.")
             after = ids[-1]
 
-    def _ask(self, path: str, params: Mapping[str, str]) -> httpx.Response:
+    def _ask(self, path: str, params: Params) -> httpx.Response:
         if not re.fullmatch(KEY, self._key.reveal()):
             raise Misconfigured(
                 "A key of Stripe begins with rk_live_, rk_test_, sk_live_ or sk_test_.", field="api_key"
             )
         return self._http.request(
             "GET",
-            self._base_url + path,
-            params=params,
+            self._base_url + path + (f"?{urlencode(params, doseq=True)}" if params else ""),
             headers={"Stripe-Version": VERSION},
             auth=self._auth,
         )

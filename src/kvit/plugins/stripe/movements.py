@@ -5,7 +5,7 @@ The list has the newest first, so how far it was read may be promised only where
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -40,7 +40,7 @@ class Balance:
         """Read the answer of `/v1/balance`. Raises RecordError for amounts that are none."""
         available: dict[str, Decimal | None] = {}
         for part in ("pending", "available"):
-            for row in told.get(part) or ():
+            for row in _rows(told, part):
                 currency, units = currency_of(row.get("currency")), row.get("amount")
                 if not isinstance(units, int) or isinstance(units, bool):
                     raise RecordError("The balance is not a whole number.", field="amount")
@@ -87,6 +87,13 @@ class Balance:
 
     def _day(self, moment: int) -> date:
         return datetime.fromtimestamp(moment, self.zone).date()
+
+
+def _rows(told: Mapping[str, Any], part: str) -> Iterable[Mapping[str, Any]]:
+    rows = told.get(part) or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise RecordError("The balance is no list of amounts.", field=part)
+    return rows
 
 
 def read(

@@ -25,7 +25,7 @@ PATH: Final = "/v1/payouts"
 OVERLAP: Final = int(timedelta(days=7).total_seconds())
 WAITS_FOR: Final = timedelta(days=60)
 """How long a payout may be on its way, or unclear, until it is no longer asked for."""
-EXPANDED: Final = {"expand[0]": "data.source", "expand[1]": "data.source.charge"}
+EXPANDED: Final = {"expand[]": ("data.source", "data.source.charge")}
 """Charges, refunds and disputes themselves, and the charges of the latter two."""
 
 _SALE: Final = "charge"
@@ -34,6 +34,9 @@ _UNCAPTURED: Final = "partial_capture_reversal"
 _COSTS: Final = ("fee", "network_cost", "other_adjustment")
 """As in the profile that reads the payout report of Stripe."""
 _NEVER_ARRIVED: Final = ("failed", "canceled")
+_LINES_KNOWN: Final = ("completed", None)
+"""Where Stripe does not tell it, whether the lines make up the sum does."""
+_NO_LINES: Final = "not_applicable"
 _PAYOUT: Final = "payout"
 _PAYOUT_RETURNED: Final = "payout_reversal"
 
@@ -111,13 +114,14 @@ def _tell(
         return True
     if status != "paid":
         return False
-    if row.get("automatic") is not True:
+    reconciliation = row.get("reconciliation_status")
+    if row.get("automatic") is False or reconciliation == _NO_LINES:
         ctx.warn(
             f"The payout {row['id']} was made by hand; of such a one Stripe does not say what it is made of. "
             "Settle its invoices yourself, or switch on automatic payouts in Stripe."
         )
         return True
-    if row.get("reconciliation_status") != "completed":
+    if reconciliation not in _LINES_KNOWN:
         return False
     item = _payout(client, row, wishes)
     yield item

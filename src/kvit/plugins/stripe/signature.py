@@ -10,8 +10,14 @@ from typing import Any, Final
 from kvit.plugin import Delivery, Event, Secret, WebhookRefused, require_signature
 
 HEADER: Final = "stripe-signature"
-TELLING: Final = ("charge.", "payment_intent.", "refund.", "payout.", "balance.", "topup.", "transfer.")
-"""How the types of the events begin after which there is something new to read."""
+TELLING: Final = (
+    "application_fee.", "balance.", "charge.", "checkout.session.", "invoice.", "payment_intent.", "payout.",
+    "refund.", "topup.", "transfer.",
+)  # fmt: skip
+"""How the types of the events begin after which there may be something new to read."""
+THIN: Final = "v1."
+"""Stands before the same type where the owner chose thin events, which hold no more than what happened
+(docs.stripe.com/webhooks/migrate-snapshot-to-thin-events)."""
 
 _MOMENT: Final = re.compile(r"[0-9]{1,10}")
 
@@ -32,7 +38,9 @@ def event_of(delivery: Delivery, secret: Secret, *, is_live: bool) -> Event:
     return Event(
         id=id_,
         sent_at=datetime.fromtimestamp(int(moment), UTC),
-        wants_sync=type_.startswith(TELLING) and told.get("livemode") is is_live and not told.get("account"),
+        wants_sync=type_.removeprefix(THIN).startswith(TELLING)
+        and told.get("livemode") is is_live
+        and not told.get("account"),
     )
 
 
