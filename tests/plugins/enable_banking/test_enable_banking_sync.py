@@ -106,7 +106,7 @@ def test_pages_follow_the_continuation_key_and_empty_ones_are_no_end() -> None:
     bank = EnableBankingServer()
     for number in range(45):
         add(bank, f"{100 + number}.00", days_ago=number % 10)
-    bank.page_size = 10  # type: ignore[misc]  # of this bank alone
+    bank.page_size = 10
     inner = bank.answer
 
     def with_an_empty_page(request: httpx.Request) -> httpx.Response | None:
@@ -381,6 +381,17 @@ def test_of_several_faults_the_one_that_needs_a_person_is_told() -> None:
     assert type(installed(bank).sync().error) is AuthExpired
 
 
+def test_an_account_that_is_gone_without_a_code_does_not_stop_the_others() -> None:
+    bank = TwoAccounts()
+    add(bank, "7.00", account="2")
+    answer = httpx.Response(404, json={"message": "Not Found"})
+    bank.fault = for_account("00000001-uid-of-1", "transactions", lambda _: answer)
+    installation = installed(bank)
+
+    assert type(installation.sync().error) is AuthExpired
+    assert len(installation.kept.rows) == 1
+
+
 # Consent
 
 
@@ -487,7 +498,7 @@ def test_what_is_pending_for_long_is_still_told() -> None:
 
 def test_each_batch_of_the_engine_tells_all_that_is_pending() -> None:
     bank = EnableBankingServer()
-    bank.page_size = 1000  # type: ignore[misc]  # of this bank alone
+    bank.page_size = 1000
     for number in range(900):
         add(bank, f"{number + 1}.00", days_ago=number % 10)
     waiting = {add(bank, "-5.00", pending=True).id, add(bank, "-6.00", pending=True).id}

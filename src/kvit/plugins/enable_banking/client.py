@@ -49,6 +49,10 @@ ACCOUNT_GONE: Final = frozenset(
 )
 AT_THE_BANK: Final = frozenset({"ASPSP_ERROR", "ASPSP_TIMEOUT", "WRONG_CONTINUATION_KEY"})
 
+_ACCOUNTS: Final = "/accounts/"
+_GRANTED: Final = ("/sessions/", _ACCOUNTS)
+"""What is there only while access lasts."""
+
 
 class DailyLimit(RateLimited):
     """The bank gives this account no more readings today."""
@@ -124,7 +128,7 @@ class EnableBankingClient:
     def _ask(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Json = None
     ) -> Mapping[str, Any]:
-        return _answer(self._send(method, path, params=params, json=json))
+        return _answer(self._send(method, path, params=params, json=json), path)
 
     def _send(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Json = None
@@ -134,32 +138,26 @@ class EnableBankingClient:
         )
 
 
-def _answer(response: httpx.Response) -> Mapping[str, Any]:
+def _answer(response: httpx.Response, path: str = "") -> Mapping[str, Any]:
     if not response.is_success:
-        raise _refusal(response)
+        raise _refusal(response, path)
     told = _object(response)
     if told is None:
         raise Temporary("The answer of Enable Banking cannot be read. It will be tried again.")
     return told
 
 
-def _refusal(response: httpx.Response) -> Exception:
+def _refusal(response: httpx.Response, path: str) -> Exception:
     """Return the error behind an unsuccessful answer, by its code and else by its status."""
     status, code = response.status_code, _code(response)
     if code in ENDED:
-        return AuthExpired(
-            "The access to the bank has ended or was revoked ({code}). Grant access again: history stays, "
-            "and the missed days are read then.",
-            code=code,
-        )
+        return _ended(code)
     if code in SPENT_CODES:
         return AuthExpired(
             "The bank's answer was used already or is too old ({code}). Grant access again.", code=code
         )
     if code in ACCOUNT_GONE:
-        return AccountGone(
-            "The bank no longer gives one of the accounts ({code}). Grant access again.", code=code
-        )
+        return _account_gone(code)
     if code == "WRONG_TRANSACTIONS_PERIOD":
         return PeriodRefused("The bank gives no movements that old.", field="days_back")
     if code == "WRONG_ASPSP_PROVIDED":
@@ -168,7 +166,31 @@ def _refusal(response: httpx.Response) -> Exception:
         return _limit(response, code)
     if code in AT_THE_BANK:
         return Temporary("The bank cannot answer Enable Banking at the moment ({code}).", code=code)
+    if not code and _object(response) is not None and path.startswith(_GRANTED):
+        # Only the message is promised of a refusal. Granting again tells whether the application is good.
+        if status in (401, 403):
+            return _ended(str(status))
+        if status in (404, 410):
+            return _gone(path, str(status))
     return _by_status(status, code)
+
+
+def _gone(path: str, said: str) -> Exception:
+    return _account_gone(said) if path.startswith(_ACCOUNTS) else _ended(said)
+
+
+def _ended(code: str) -> AuthExpired:
+    return AuthExpired(
+        "The access to the bank has ended or was revoked ({code}). Grant access again: history stays, "
+        "and the missed days are read then.",
+        code=code,
+    )
+
+
+def _account_gone(code: str) -> AccountGone:
+    return AccountGone(
+        "The bank no longer gives one of the accounts ({code}). Grant access again.", code=code
+    )
 
 
 def _by_status(status: int, code: str) -> Exception:
