@@ -503,6 +503,7 @@ def test_only_a_folder_that_is_meant_for_it_is_touched(inbox: Path, connect: Con
         with pytest.raises(Misconfigured, match=r"holds no file \.kvit-inbox") as raised:
             connect(folder=str(path)).check()
         assert raised.value.field == "folder"
+        assert f"touch {path}/.kvit-inbox" in str(raised.value)
     assert names(strange) == ["march.xml"]
 
     with pytest.raises(Misconfigured, match="whole path"):
@@ -532,6 +533,15 @@ def test_a_folder_that_is_away_is_tried_again_later(inbox: Path, connect: Connec
 
     with pytest.raises(Temporary, match="is away"):
         synced(plugin, a_run())
+
+
+def test_a_folder_that_lost_its_mark_says_which_file_is_missing(inbox: Path, connect: Connect) -> None:
+    drop(inbox, "march.xml", a_statement("1.00"))
+    (inbox / ".kvit-inbox").unlink()
+
+    with pytest.raises(Temporary, match=r"\.kvit-inbox"):
+        synced(connect(folder=str(inbox)), a_run())
+    assert names(inbox) == ["march.xml"]
 
 
 def test_a_connection_needs_a_folder_or_a_mailbox(connect: Connect) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import encodebytes
 from collections.abc import Callable
-from email.message import EmailMessage
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.mime.multipart import MIMEMultipart
 from pathlib import Path
 
 import pytest
@@ -279,6 +282,62 @@ def test_a_message_that_is_nothing_but_the_file_is_read(server: MailServer, conn
     server.deliver(message)
 
     assert amounts(synced(connect(**of_mailbox(server)), a_run())) == ["1.00"]
+
+
+@pytest.mark.parametrize("of_parts", [True, False])
+@pytest.mark.parametrize(
+    "heads",
+    [
+        {"Content-Type": "text/xml"},
+        {"Content-Type": "text/csv", "Content-Disposition": "inline"},
+        {"Content-Type": "text/plain", "Content-Disposition": "attachment"},
+    ],
+)
+def test_an_attachment_that_has_no_name_is_read(
+    server: MailServer, connect: Connect, heads: dict[str, str], of_parts: bool
+) -> None:
+    message = written(a_statement("1.00"), heads)
+    if of_parts:
+        message = put_together(written(b"V priloze", {"Content-Type": "text/plain"}), message)
+    message["From"] = "vypisy@bank.example"
+    server.deliver(message.as_bytes())
+
+    assert amounts(synced(connect(**of_mailbox(server)), a_run())) == ["1.00"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '; filename="=?utf-8?B?dsO9cGlzLnBkZg==?="',
+        '; filename="=?utf-8?Q?v=C3=BDpis?= =?utf-8?Q?=2Epdf?="',
+        "; filename*=utf-8''v%C3%BDpis.pdf",
+        "; filename*0*=utf-8''v%C3%BD; filename*1=pis.pdf",
+    ],
+)
+def test_a_pdf_is_left_however_its_name_is_encoded(server: MailServer, connect: Connect, name: str) -> None:
+    heads = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment" + name}
+    statement = written(a_statement("1.00"), {"Content-Type": XML})
+    message = put_together(statement, written(b"%PDF-1.7", heads))
+    message["From"] = "vypisy@bank.example"
+    server.deliver(message.as_bytes())
+    run = a_run()
+
+    assert amounts(synced(connect(**of_mailbox(server, senders="@bank.example")), run)) == ["1.00"]
+    assert run.warnings == []
+
+
+def written(data: bytes, heads: dict[str, str]) -> Message:
+    """A message, or a part of one, with exactly these heads."""
+    lines = [f"{name}: {value}" for name, value in heads.items()]
+    head = "\r\n".join((*lines, "Content-Transfer-Encoding: base64", "", ""))
+    return message_from_bytes(head.encode() + encodebytes(data))
+
+
+def put_together(*parts: Message) -> Message:
+    message = MIMEMultipart()
+    for part in parts:
+        message.attach(part)
+    return message
 
 
 def test_plain_letters_are_not_fetched_whole(server: MailServer, connect: Connect) -> None:

@@ -28,7 +28,10 @@ class StatementFile(Plugin[StatementFileConfig]):
         return Identity(key=self.name, label=self.title)
 
     def sync(self, ctx: Context) -> Iterator[Item]:
-        """Yield what the files hold; a file that cannot be read is reported after the others were."""
+        """Yield what the files hold; files that cannot be read are reported after the others were.
+
+        The first of them is the error of the run, the others are its warnings.
+        """
         refused: list[Misconfigured] = []
         for file in ctx.files:
             try:
@@ -40,5 +43,7 @@ class StatementFile(Plugin[StatementFileConfig]):
                 ctx.log(warning)
             yield from statements.items()
             yield Checkpoint({})
+        for another in refused[1:]:
+            ctx.warn(str(another))
         if refused:
             raise refused[0]

@@ -112,7 +112,12 @@ class Folder:
         try:
             (self.path / KEY_FILE).stat()
         except OSError:
-            raise Temporary("The folder {folder} is away at the moment.", folder=self.path) from None
+            raise Temporary(
+                "The folder {folder} is away at the moment, or it holds no file {name} any more. Kvit reads"
+                " only folders with that file in them.",
+                folder=self.path,
+                name=KEY_FILE,
+            ) from None
         self._require_key()
 
     def found(self) -> Found:
@@ -176,12 +181,13 @@ class Folder:
                 written = stream.read(_LONGEST_KEY_BYTES).strip()
         except OSError:
             raise Misconfigured(
-                "There is no folder {folder} on the server, or it holds no file {name}. Whoever keeps the"
-                " folder makes that file, empty or with the folder key in it, so that nobody else's folder"
-                " is read.",
+                "There is no folder {folder} on the server, or it holds no file {name}. Make that file (touch"
+                " {path}), empty or with the folder key in it: it says that this folder is meant for Kvit, so"
+                " that nobody else's is read.",
                 field="folder",
                 folder=self.path,
                 name=KEY_FILE,
+                path=self.path / KEY_FILE,
             ) from None
         if not hmac.compare_digest(written, self._key.reveal().encode()):
             raise Misconfigured(

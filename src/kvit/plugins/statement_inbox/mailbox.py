@@ -40,6 +40,7 @@ _NO_STATEMENT_TYPES: Final = re.compile(
 _NO_STATEMENT_NAMES: Final = re.compile(
     r".*\.(?:pdf|png|jpe?g|gif|svg|html?|ics|vcf|p7s|asc|sig|docx?)", re.IGNORECASE | re.DOTALL
 )
+_LETTER_TYPES: Final = ("text/plain", "text/html", "text/enriched")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ class Mailbox:
             uid,
             _senders(message.obj),
             message.size_rfc822,
-            message.obj.get_content_maintype() != "text" or message.obj.get_filename() is not None,
+            not _is_letter(message.obj),
         )
 
     def attached_files(self, uid: int) -> list[AttachedFile]:
@@ -140,8 +141,11 @@ class Mailbox:
         if message is None:
             return []
         try:
-            parts = [MailAttachment(part) for part in message.obj.walk() if _may_be_statement(part)]
-            return [AttachedFile(_plain_name(part), part.payload) for part in parts]
+            return [
+                AttachedFile(_plain_name(attachment), attachment.payload)
+                for part in message.obj.walk()
+                if _may_be_statement(part, attachment := MailAttachment(part))
+            ]
         except (email.errors.MessageError, ValueError, LookupError, TypeError, RecursionError):
             raise MessageUnreadable from None
 
@@ -267,13 +271,20 @@ def _senders(message: Message) -> list[str]:
     return [address.lower() for _name, address in getaddresses(told) if address]
 
 
-def _may_be_statement(part: Message) -> bool:
-    name = part.get_filename()
-    if part.is_multipart() or _NO_STATEMENT_TYPES.fullmatch(part.get_content_type()):
+def _may_be_statement(part: Message, attachment: MailAttachment) -> bool:
+    if part.is_multipart() or _is_letter(part) or _NO_STATEMENT_TYPES.fullmatch(part.get_content_type()):
         return False
-    if name is None:
-        return part.get_content_maintype() != "text"
-    return not _NO_STATEMENT_NAMES.fullmatch(name)
+    # Banks encode names with accents in several ways; `filename` is decoded from all of them.
+    return not _NO_STATEMENT_NAMES.fullmatch(attachment.filename)
+
+
+def _is_letter(part: Message) -> bool:
+    """Whether it is what people read, and no file: text without a name that is not said to be attached."""
+    return (
+        part.get_content_type() in _LETTER_TYPES
+        and part.get_filename() is None
+        and part.get_content_disposition() != "attachment"
+    )
 
 
 def _plain_name(attachment: MailAttachment) -> str:

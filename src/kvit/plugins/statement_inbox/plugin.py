@@ -117,7 +117,14 @@ class StatementInbox(Plugin[StatementInboxConfig]):
     schedule = "*/15 * * * *"
     reads_statements: ClassVar[bool] = True
     guide = (
-        "For a folder: put an empty file named .kvit-inbox into it, and let Kvit's user read and write it.",
+        (
+            "For a folder: put an empty file named .kvit-inbox into it, which says that it is meant for "
+            "Kvit, and let Kvit's user read and write the folder."
+        ),
+        (
+            "Drop statement files into the folder. Those that were read are moved to “read” within it, those "
+            "that cannot be read to “unreadable”."
+        ),
         "For a mailbox: have the bank mail its statements as data: camt.053, GPC, MT940 or CSV.",
         "Make a rule in the mailbox that moves these messages to a folder, and an app password for Kvit.",
         "List your account numbers and the bank's sender address here, then test the connection.",
