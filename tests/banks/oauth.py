@@ -57,6 +57,8 @@ class OAuthSource(PretendBank):
         """Whose access is granted."""
         self.lifetime = timedelta(hours=1)
         """Of access tokens."""
+        self.says_lifetime: timedelta | None = None
+        """What it says of it, where that is something else."""
         self.token_seconds = 0.0
         """How long the token endpoint takes."""
         self.loses_answers = False
@@ -177,7 +179,9 @@ class OAuthSource(PretendBank):
         return {
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": int(self.lifetime.total_seconds()),
+            "expires_in": int(
+                (self.lifetime if self.says_lifetime is None else self.says_lifetime).total_seconds()
+            ),
             "refresh_token": refresh,
         }
 

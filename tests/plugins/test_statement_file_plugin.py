@@ -298,6 +298,15 @@ def test_a_refused_file_is_named_after_the_others_were_read(
     assert items[-1] == Checkpoint({})
 
 
+def test_every_refused_file_is_named(http: HttpClient) -> None:
+    run = handed(b"", camt(ntry("A", "10.00")), b"<html>", b"")
+
+    with pytest.raises(Misconfigured, match="file-1: "):
+        list(StatementFile(StatementFileConfig(), http).sync(run))
+
+    assert [warning.partition(": ")[0] for warning in run.warnings] == ["file-3", "file-4"]
+
+
 def test_a_batch_is_told_whole_with_its_payments_in_the_record(http: HttpClient) -> None:
     single = '<TxDtls><Refs/><AmtDtls><TxAmt><Amt Ccy="CZK">{}</Amt></TxAmt></AmtDtls></TxDtls>'
     batch = ntry("BATCH", "30.00").split("<NtryDtls>", maxsplit=1)[0]

@@ -141,6 +141,8 @@ class Hooked(Webhook, Plugin[HookedConfig]):
             self.http.get("https://hooks.example/")
         if told.get("leaks"):
             raise WebhookRefused("The secret is {value}.", value=self.config.signing_secret.reveal())
+        if told.get("exits"):
+            raise SystemExit(self.config.signing_secret.reveal())
         return Event(
             id=told["id"],
             sent_at=datetime.fromtimestamp(told["sent_at"], UTC),

@@ -32,7 +32,7 @@ from tests.banks import fio
 from tests.banks.fio import PRAGUE, TOKEN, FioBank
 from tests.commands import Kvit
 
-PATIENCE_SECONDS: Final = 40.0
+PATIENCE_SECONDS: Final = 90.0
 
 
 def today() -> date:

@@ -61,6 +61,14 @@ class Careless(Second):
         return {"api_token": stored["token"].reveal(), "city": stored["town"]}
 
 
+class Forgetful(Second):
+    """Its author forgot a setting that is required."""
+
+    @classmethod
+    def migrate_settings(cls, stored: Mapping[str, Any], from_version: int) -> Mapping[str, Any]:
+        return {"api_token": stored["token"]}
+
+
 class Crashing(Second):
     @classmethod
     def migrate_settings(cls, stored: Mapping[str, Any], from_version: int) -> Mapping[str, Any]:
@@ -111,6 +119,20 @@ def test_a_mistake_of_the_author_changes_nothing_and_shows_no_secret(
     assert TOKEN not in f"{words(run)}{run.log}{run.error_params}"
     kept = PluginConfiguration.objects.get(pk=connection.pk)
     assert (kept.schema_version, kept.settings) == (1, connection.settings)
+
+
+def test_what_an_author_forgot_is_still_there_for_the_next_version(
+    connection: PluginConfiguration, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(scripted="tests.sync.test_migrating_settings:Forgetful")
+    run = sync(connection)
+    assert (run.error_kind, words(run)) == ("Misconfigured", "Fill in “City”.")
+    kept = PluginConfiguration.objects.get(pk=connection.pk)
+    assert (kept.schema_version, kept.settings) == (1, connection.settings)
+
+    install(scripted="tests.sync.test_migrating_settings:Second")
+    monkeypatch.setattr(Scripted, "script", staticmethod(script), raising=False)
+    assert sync(kept).status == SyncHistory.Status.COMPLETED
 
 
 def test_settings_of_a_newer_version_wait_for_it(connection: PluginConfiguration, install: Install) -> None:

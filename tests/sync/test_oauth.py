@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 from urllib.parse import parse_qsl, urlsplit
@@ -21,7 +22,7 @@ from kvit.sync import connections, consents, retention, runs
 from kvit.sync.configuring import values_of
 from kvit.sync.consent_models import AccessGrant, ConsentAttempt
 from kvit.sync.gates import DatabaseTurnstile
-from kvit.sync.grants import KeptGrants, open_grant
+from kvit.sync.grants import KeptGrants, open_grant, sealed_grant
 from kvit.sync.models import PluginConfiguration, RecordedAnswer
 from kvit.sync.opening import opened
 from kvit.users.models import Organization, User
@@ -314,14 +315,43 @@ def test_a_new_token_is_committed_before_anybody_gets_it(source: OAuthSource, pe
 
 
 def test_a_token_is_renewed_before_it_ends(source: OAuthSource, person: Person) -> None:
-    source.lifetime = timedelta(seconds=30)
     connection = person.connect()
-    assert source.refreshes == 1, "its time had come before the test of the connection"
-    source.lifetime = timedelta(hours=1)
+    row = AccessGrant.objects.get(connection=connection)
+    due = replace(open_grant(connection, row), renew_at=timezone.now())
+    AccessGrant.objects.update(sealed=sealed_grant(connection, row, due))
+    assert source.refreshes == 0
     assert sync(connection).status == "completed"
-    assert source.refreshes == 2
+    assert source.refreshes == 1
     assert sync(connection).status == "completed"
-    assert (source.refreshes, source.reuses) == (2, 0)
+    assert (source.refreshes, source.reuses) == (1, 0)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 0, 30])
+def test_a_token_that_is_said_to_end_at_once_is_not_renewed_at_every_request(
+    source: OAuthSource, person: Person, seconds: int
+) -> None:
+    connection = person.connect()
+    source.says_lifetime = timedelta(seconds=seconds)
+    source.expire()
+    assert [sync(connection).status for _ in range(3)] == ["completed"] * 3
+    assert (source.refreshes, source.reuses) == (1, 0)
+
+
+def test_a_connection_deleted_while_access_is_granted_anew_stays_deleted(
+    source: OAuthSource, person: Person
+) -> None:
+    connection = person.connect()
+    answer = decide(person.begin(connection))
+
+    def delete(_count: int) -> None:
+        PluginConfiguration.objects.filter(pk=connection.pk).delete()
+        database.close()
+
+    source.after_answer = delete
+    with pytest.raises(Refused, match="deleted"):
+        person.come_back(answer)
+    assert not PluginConfiguration.objects.exists()
+    assert not AccessGrant.objects.exists()
 
 
 def test_threads_at_once_renew_a_token_once(source: OAuthSource, person: Person) -> None:
@@ -417,7 +447,7 @@ def test_a_lost_answer_is_told_as_passing_and_the_grant_stays(
 def test_settings_that_are_tried_end_no_grant(source: OAuthSource, person: Person) -> None:
     connection = person.connect()
     source.expire()
-    with pytest.raises(AuthExpired):
+    with pytest.raises(Misconfigured, match="does not know this client"):
         connections.change(connection, "", {**person.texts, "client_secret": "wrong secret"}, actor=SYSTEM)
     connection.refresh_from_db()
     assert connection.state == "ok"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -89,6 +89,16 @@ def test_one_imported_from_a_file_before_is_the_same(play: Play) -> None:
         ({"lines": (PayoutLine(reference="x" * 301, gross=1),)}, "lines"),
         ({"lines": (PayoutLine(reference="1", gross=1, fee=0.1),)}, "fee"),  # type: ignore[arg-type]  # is the point
         ({"paid_on": date(1, 1, 1)}, "paid_on"),
+        ({"paid_on": "2026-11-02"}, "paid_on"),
+        ({"paid_on": datetime(2026, 11, 2, tzinfo=UTC)}, "paid_on"),
+        ({"paid_on": None}, "paid_on"),
+        ({"external_id": 7}, "external_id"),
+        ({"external_id": "po\0"}, "external_id"),
+        ({"external_id": "po\ud800"}, "external_id"),
+        ({"bank_account": None}, "bank_account"),
+        ({"net": "99999999999999999999.00"}, "net"),
+        ({"lines": (PayoutLine(reference=None, gross=1),)}, "lines"),  # type: ignore[arg-type]  # is the point
+        ({"lines": (PayoutLine(reference="1", gross="9" * 30),)}, "gross"),
     ],
 )
 def test_one_that_cannot_be_read_is_put_aside(play: Play, fields: dict[str, Any], field: str) -> None:

@@ -166,7 +166,21 @@ def test_nobody_else_takes_messages(
     assert send(connection, body_of()) == Outcome.NOT_HERE, "its plugin is not installed any more"
 
 
-@pytest.mark.parametrize("more", [{"asks": True}, {"leaks": True}, {"sent_at": "yesterday"}, {"id": ""}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"asks": True},
+        {"leaks": True},
+        {"exits": True},
+        {"sent_at": "yesterday"},
+        {"sent_at": 1e300},
+        {"id": ""},
+        {"id": "  "},
+        {"id": 7},
+        {"id": None},
+        {"id": ["evt_1"]},
+    ],
+)
 def test_a_message_that_confuses_the_plugin_is_refused_and_says_nothing(
     connection: PluginConfiguration, more: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,6 +191,13 @@ def test_a_message_that_confuses_the_plugin_is_refused_and_says_nothing(
     assert_nowhere(SECRET, iter([("log", caplog.text.encode())]))
     assert_nowhere(SECRET, everything_stored())
     assert not SyncHistory.objects.exists()
+
+
+@pytest.mark.parametrize("id", ["ž" * 100_000, "a\0b", "\ud800", "🧾"])
+def test_any_text_is_an_id(connection: PluginConfiguration, id: str) -> None:
+    body = body_of(id)
+    assert [send(connection, body), send(connection, body)] == [Outcome.TAKEN, Outcome.REPEATED]
+    assert len(WebhookMessage.objects.get().digest) == 64
 
 
 def test_ids_are_forgotten_after_thirty_days(connection: PluginConfiguration) -> None:

@@ -141,7 +141,7 @@ def test_every_sealed_column_is_known() -> None:
     }
     plain = {(DataKey, "wrapped"), (apps.get_model("audit", "AuditSeal"), "digests")}
     assert known == found - plain
-    assert len(known) == 5
+    assert len(known) == 8
 
 
 def test_the_audit_follows_no_sealed_column() -> None:

@@ -20,9 +20,11 @@ from django.utils import timezone
 
 from kvit.audit.models import AuditEntry
 from kvit.audit.recording import SYSTEM
+from kvit.kernel.sealing import Place
 from kvit.sync import configuring, connections, registry, schedule
 from kvit.sync.consent_models import AccessGrant, ConsentAttempt
 from kvit.sync.models import PluginConfiguration, SyncHistory
+from kvit.users.keys import key_ring
 from tests.banks.oauth import CLIENT_ID, CLIENT_SECRET, RETURN_URL, OAuthSource, decide, running_oauth_source
 from tests.factories import a_member
 from tests.personas import Personas
@@ -197,6 +199,25 @@ def test_a_replayed_answer_is_refused(
     assert PluginConfiguration.objects.count() == 1
 
 
+def test_a_fault_of_ours_leaves_nothing_of_the_answer_in_the_address(
+    source: OAuthSource,
+    served: tuple[OAuthSource, str],
+    owner: Client,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An error page would stand at the address of the answer, in the history of the browser."""
+    link = begun(owner, served[1])
+    attempt = ConsentAttempt.objects.get()
+    place = Place("sync_consentattempt", "sealed", attempt.organization.uid, str(attempt.uid))
+    attempt.sealed = key_ring(attempt.organization).seal(b"[]", place)
+    attempt.save()
+    response = owner.get(returned_to(decide(link)))
+    assert (response.status_code, response.headers["Location"]) == (302, REFUSED)
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert "consent.crashed" in caplog.text
+    assert_clean(response, secrets_of(source, link), caplog, owner)
+
+
 def test_declining_is_no_fault(source: OAuthSource, served: tuple[OAuthSource, str], owner: Client) -> None:
     answer = owner.get(returned_to(decide(begun(owner, served[1]), allow=False)))
     assert answer.headers["Location"] == REFUSED
@@ -323,6 +344,11 @@ def test_a_message_too_large_or_for_nobody_is_turned_away(owner: Client, persona
     path = f"/webhooks/{hooked(personas).uid}/"
     assert delivered(owner, path, b"x" * (1024 * 1024 + 1)).status_code == 413
     assert delivered(owner, path, b"x" * 1024 * 1024).status_code == 400
+    lying = {"CONTENT_LENGTH": "9" * 6000}
+    answer = owner.generic("POST", path, b"{}", content_type="text/plain", **lying)  # type: ignore[arg-type]  # typed as headers
+    assert answer.status_code == 413
+    for method in ("HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"):
+        assert owner.generic(method, path).status_code == 405
     assert delivered(owner, f"/webhooks/{uuid.uuid4()}/", b"{}").status_code == 404
 
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from django.db import connection as database
+
 from kvit import tasks
 from kvit.audit.recording import COMMAND
 from kvit.cli.connections import named
@@ -99,7 +101,11 @@ def _numbered(number: int) -> SyncHistory:
 
 
 def _give_back(run: SyncHistory) -> None:
-    """Put the run back where this process holds it; whoever else has it is left alone."""
+    """Put the run back where this process holds it; whoever else has it is left alone.
+
+    It is told on a new connection to the database: Ctrl-C may have come in the middle of a statement.
+    """
+    database.close()
     held = SyncHistory.objects.filter(
         pk=run.pk, status=SyncHistory.Status.RUNNING, worker=workers.worker_name()
     ).first()

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from kvit.kernel.errors import AuthExpired, Temporary
+from kvit.kernel.errors import AuthExpired, Misconfigured, RateLimited, Temporary
 from kvit.plugin.engine import Http
 from kvit.plugin.secrets import Secret
 
@@ -113,8 +113,15 @@ class OAuthEndpoints:
     """What the authorization page wants besides, such as `("access_type", "offline")`."""
 
 
+BEARER: Final = "bearer"
 RENEW_BEFORE: Final = timedelta(seconds=60)
-"""How long before its end an access token is renewed."""
+"""How long before its end an access token is renewed; one that lives less than twice that, at half time."""
+LONGEST_LIFE: Final = timedelta(days=3650)
+"""A token said to live longer is not renewed by its time, only where it is refused."""
+
+
+_ABOUT_THE_CLIENT: Final = ("invalid_client", "unauthorized_client")
+"""Refusals that say nothing about what was granted."""
 
 
 class OAuth(Consent):
@@ -169,14 +176,19 @@ class OAuth(Consent):
         )
 
     def _token(self, form: Mapping[str, str], *, kept: Mapping[str, Secret]) -> Grant:
-        """Ask the token endpoint; a refusal by the protocol (RFC 6749, 5.2) means that access has ended."""
+        """Ask the token endpoint; a refusal by the protocol (RFC 6749, 5.2) means that access has ended,
+        unless it is about the client."""
         ends = self.endpoints()
         client = {"client_id": ends.client_id}
-        if ends.client_secret is not None:
+        if ends.client_secret:
             client["client_secret"] = ends.client_secret.reveal()
         response = self.http.request(
             "POST", ends.token, data={**form, **client}, headers={"Accept": "application/json"}
         )
+        if _error(response) in _ABOUT_THE_CLIENT:
+            raise Misconfigured("The source does not know this client. Check its id and its secret.")
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise RateLimited(timedelta(minutes=1))
         if response.status_code in (400, 401, 403):
             raise AuthExpired("The source no longer accepts the access that was granted. Grant it again.")
         if not response.is_success:
@@ -186,6 +198,16 @@ class OAuth(Consent):
                 status=response.status_code,
             )
         return _grant_of(_object(response), kept)
+
+
+def _error(response: httpx.Response) -> str:
+    """Return the code of a refusal (RFC 6749, 5.2); empty where there is none."""
+    try:
+        told = None if response.is_success else response.json()
+    except (ValueError, RecursionError):
+        return ""
+    code = told.get("error") if isinstance(told, dict) else None
+    return code if isinstance(code, str) else ""
 
 
 class _GrantedBearer(httpx.Auth):
@@ -211,26 +233,39 @@ def code_challenge(verifier: str) -> str:
 
 
 def _object(response: httpx.Response) -> Mapping[str, Any]:
+    """Read a token answer (RFC 6749, 5.1). Raises Temporary for what is none, naming nothing of it."""
     try:
         told = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
-    if not isinstance(told, dict) or not isinstance(told.get("access_token"), str):
+    if not isinstance(told, dict) or not _is_token(told.get("access_token")):
         raise Temporary("The source's answer holds no access token.")
+    kind = told.get("token_type", BEARER)
+    if not isinstance(kind, str) or kind.strip().lower() not in ("", BEARER):
+        raise Misconfigured("The source gave a token of a kind that Kvit cannot use; it uses Bearer tokens.")
     return told
+
+
+def _is_token(value: object) -> bool:
+    """Whether it can travel in a header: visible ASCII (RFC 6749, appendix A.12)."""
+    return isinstance(value, str) and value.strip() != "" and value.isascii() and value.isprintable()
 
 
 def _grant_of(told: Mapping[str, Any], kept: Mapping[str, Secret]) -> Grant:
     """Read a token answer (RFC 6749, 5.1); a refresh token that is not told anew goes on (section 6)."""
     secrets = {**kept, "access_token": Secret(told["access_token"])}
-    if isinstance(told.get("refresh_token"), str) and told["refresh_token"]:
+    if _is_token(told.get("refresh_token")):
         secrets["refresh_token"] = Secret(told["refresh_token"])
     return Grant(secrets=secrets, renew_at=_renew_at(told.get("expires_in")))
 
 
 def _renew_at(expires_in: object) -> datetime | None:
+    """When to renew it; None where no usable lifetime is told: then it is renewed where it is refused."""
     try:
-        seconds = int(str(expires_in))
+        seconds = float(str(expires_in))
     except ValueError:
         return None
-    return datetime.now(UTC) + timedelta(seconds=seconds) - RENEW_BEFORE
+    if not 0 < seconds <= LONGEST_LIFE.total_seconds():
+        return None
+    life = timedelta(seconds=seconds)
+    return datetime.now(UTC) + max(life - RENEW_BEFORE, life / 2)

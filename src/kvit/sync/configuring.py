@@ -14,7 +14,7 @@ import msgspec
 from django.db import transaction
 
 from kvit.audit.recording import Actor, changed, record
-from kvit.kernel.errors import KvitError, Misconfigured, PluginCrashed, PluginUnavailable
+from kvit.kernel.errors import KvitError, Misconfigured, PluginCrashed, PluginUnavailable, SealError
 from kvit.kernel.sealing import KeyRing, Place
 from kvit.plugin import Plugin, Secret
 from kvit.sync.models import PluginConfiguration
@@ -98,13 +98,16 @@ def read_values(
 def make_config(plugin: type[Plugin[Any]], values: Values) -> Any:
     """Build the Config instance; settings the plugin no longer knows are left out.
 
-    Raises Misconfigured for a field that a newer version of the plugin needs and that was never filled in.
+    Raises Misconfigured for a field that a newer version of the plugin needs and that was never filled in,
+    and for a stored setting that it does not allow any more.
     """
     given = {**values.settings, **values.credentials}
     fields = config_fields(plugin)
     for item in fields:
         if item.default is MISSING and item.name not in given:
             raise Misconfigured("Fill in “{label}”.", field=item.name, label=item.label)
+        if not item.is_secret and given.get(item.name, item.default) != item.default:
+            _setting(item, str(given[item.name]), given=True)
     return plugin.Config(**{item.name: given[item.name] for item in fields if item.name in given})
 
 
@@ -136,6 +139,20 @@ def values_of(connection: PluginConfiguration) -> Values:
     return migrated(plugin, stored, connection.schema_version)
 
 
+def settings_today(plugin: type[Plugin[Any]], connection: PluginConfiguration) -> Mapping[str, Any]:
+    """Return the stored settings by the names of the plugin's Config of today, for a form.
+
+    Raises what `migrated` raises. Credentials that cannot be opened do not matter where nothing is migrated;
+    where it is, the settings are returned as they are stored.
+    """
+    if connection.schema_version == plugin.schema_version:
+        return dict(connection.settings)
+    try:
+        return values_of(connection).settings
+    except SealError:
+        return dict(connection.settings)
+
+
 def migrated(plugin: type[Plugin[Any]], stored: Values, version: int) -> Values:
     """Return values of an earlier `schema_version` as the plugin's Config of today.
 
@@ -161,13 +178,15 @@ def migrated(plugin: type[Plugin[Any]], stored: Values, version: int) -> Values:
 def keep_migrated(connection: PluginConfiguration, *, actor: Actor) -> None:
     """Store the connection's values as its plugin knows them today, where an earlier version stored them.
 
-    Raises what `values_of` raises, and then nothing is changed.
+    Raises what `values_of` raises, and Misconfigured where a required field is left without a value; then
+    nothing is changed, so that a better `migrate_settings` still finds what was stored.
     """
     plugin = plugin_class(connection.plugin)
     before = connection.schema_version
     if before == plugin.schema_version:
         return
     values = values_of(connection)
+    make_config(plugin, values)
     columns = {
         "settings": dict(values.settings),
         "schema_version": plugin.schema_version,

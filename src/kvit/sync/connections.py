@@ -214,7 +214,9 @@ def keep_changed(
         _keep_credentials(connection, values, grant)
     _note_expiry(connection, plugin, values, grant)
     with _said_once(identity), transaction.atomic():
-        before = PluginConfiguration.objects.select_for_update().get(pk=connection.pk)
+        before = PluginConfiguration.objects.select_for_update().filter(pk=connection.pk).first()
+        if before is None:
+            raise Refused("The connection was deleted meanwhile.")
         connection.save(update_fields=CHANGED_BY_PEOPLE)
         if grant is not None:
             kept_grants.keep(connection, grant)

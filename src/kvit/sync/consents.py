@@ -33,7 +33,7 @@ from kvit.sync import connections
 from kvit.sync.configuring import Values, read_values
 from kvit.sync.consent_models import ConsentAttempt
 from kvit.sync.egress import Egress, Origin
-from kvit.sync.grants import FreshGrants, GoOn
+from kvit.sync.grants import FreshGrants, GoOn, sound
 from kvit.sync.models import PluginConfiguration
 from kvit.sync.opening import opened_aside
 from kvit.sync.redaction import Redactor
@@ -232,7 +232,7 @@ def _kept(
 
     with aside(lambda: None) as instance:
         answer = ConsentAnswer(params=params, return_url=attempt.return_url, code_verifier=drafted.verifier)
-        grant = instance.granted(answer)
+        grant = sound(instance.granted(answer))
     redactor.add(grant.secrets.values())
     fresh = FreshGrants(grant, redactor, aside)
     identity = connections.check(plugin, values, grants=fresh, redactor=redactor)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final
 
 from kvit.plugin import Plugin
+from kvit.sync.soundness import showable, words_of
 
 PREFIX: Final = "kvit_"
 _MODULES: Final = "kvit_drop_in"
@@ -47,15 +49,18 @@ def in_folder(folder: Path) -> Iterator[DropIn]:
 
 def load(path: Path) -> DropIn:
     """Run the file as a module and find its plugin. Whatever it does wrong is in `problem`."""
-    name = path.stem.removeprefix(PREFIX)
+    name = showable(path.stem.removeprefix(PREFIX))
+    file = showable(path.name)
     try:
         module = _run(path)
         plugins = list(_plugins_of(module))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a foreign file does wrong, Kvit goes on
-        return DropIn(name, path, None, f"{path.name}: {type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever a foreign file does wrong, Kvit goes on
+        return DropIn(name, path, None, f"{file}: {words_of(error)}")
     if len(plugins) != 1:
         found = ", ".join(plugin.__name__ for plugin in plugins) or "none"
-        return DropIn(name, path, None, f"{path.name}: a file holds exactly one plugin; found: {found}.")
+        return DropIn(name, path, None, showable(f"{file}: a file holds exactly one plugin; found: {found}."))
     return DropIn(name, path, plugins[0])
 
 
@@ -82,9 +87,17 @@ def _look_of(path: Path) -> object:
     return state.st_mtime_ns, state.st_size
 
 
+class _Source(SourceFileLoader):
+    """Reads the file itself: bytecode beside it does not see a change of one second and one size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _run(path: Path) -> ModuleType:
     name = f"{_MODULES}.{path.stem}"
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(name, path, loader=_Source(name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError("It is no Python module.")
     module = module_from_spec(spec)

@@ -41,6 +41,8 @@ One request, as OAuth needs it, takes less in any case: 20 seconds for a gate, 1
 head of the answer and 30 for its body.
 """
 LONGEST_ANSWER_SECONDS: Final = 30.0
+LARGEST_ANSWER_BYTES: Final = 16 * 1024 * 1024
+"""A token is small; what a source tells before a consent, such as its list of banks, may be larger."""
 WAIT_SECONDS: Final = 30.0
 """How long others wait for it before they try again later."""
 LOOK_SECONDS: Final = 0.2
@@ -148,7 +150,7 @@ class KeptGrants:
 
         try:
             with self._aside(go_on) as plugin:
-                grant = plugin.refreshed(self._opened(row))
+                grant = sound(plugin.refreshed(self._opened(row)))
         except AuthExpired:
             if self._may_end and not self._end(row):
                 return self._opened(self._row())
@@ -227,7 +229,7 @@ class FreshGrants:
     def renewed(self, refused: Grant) -> Grant:
         if dict(self.latest.secrets) == dict(refused.secrets):
             with self._aside(lambda: None) as plugin:
-                self.latest = plugin.refreshed(self.latest)
+                self.latest = sound(plugin.refreshed(self.latest))
             self._redactor.add(self.latest.secrets.values())
         return self.latest
 
@@ -253,6 +255,24 @@ def keep(connection: PluginConfiguration, grant: Grant) -> None:
     row.renewed_by = row.renewed_until = None
     row.granted_at = row.kept_at = now
     row.save(force_insert=is_new)
+
+
+def sound(grant: object) -> Grant:
+    """Return what a plugin gave as a grant.
+
+    Raises TypeError or UnicodeEncodeError where it is none that could be kept and used.
+    """
+    if not isinstance(grant, Grant) or not isinstance(grant.secrets, Mapping):
+        raise TypeError("no Grant")
+    if not all(isinstance(name, str) and isinstance(value, Secret) for name, value in grant.secrets.items()):
+        raise TypeError("secrets of a Grant")
+    for value in grant.secrets.values():
+        value.reveal().encode()
+    if grant.renew_at is not None and grant.renew_at.utcoffset() is None:
+        raise TypeError("renew_at of a Grant is not aware")
+    if grant.ends_on is not None and type(grant.ends_on) is not date:
+        raise TypeError("ends_on of a Grant is not a date")
+    return grant
 
 
 def end_of(connection: PluginConfiguration) -> date | None:

@@ -15,7 +15,7 @@ from kvit.plugin import Consent, Grants, Plugin
 from kvit.sync.configuring import Values, make_config
 from kvit.sync.egress import Egress
 from kvit.sync.gates import DatabaseTurnstile
-from kvit.sync.grants import LONGEST_ANSWER_SECONDS, KeptGrants, NoGrants
+from kvit.sync.grants import LARGEST_ANSWER_BYTES, LONGEST_ANSWER_SECONDS, KeptGrants, NoGrants
 from kvit.sync.http import HttpClient, Turnstile
 from kvit.sync.models import PluginConfiguration
 from kvit.sync.redaction import Redactor
@@ -83,6 +83,7 @@ def opened_aside(
             before_request=before_request,
             turnstile=DatabaseTurnstile(patience=RENEWAL_PATIENCE, while_waiting=before_request),
             whole_answer_seconds=LONGEST_ANSWER_SECONDS,
+            largest_answer_bytes=LARGEST_ANSWER_BYTES,
         ) as instance,
     ):
         if not isinstance(instance, Consent):
@@ -140,7 +141,7 @@ def crashes_named() -> Iterator[None]:
         yield
     except (KvitError, OperationalError, InterfaceError):
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a plugin does wrong
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a plugin does wrong
         raise PluginCrashed(kind=type(error).__name__) from None
 
 

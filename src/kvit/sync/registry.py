@@ -15,9 +15,12 @@ from kvit.kernel.errors import PluginUnavailable
 from kvit.plugin import Plugin
 from kvit.sync import drop_ins
 from kvit.sync.quality import Quality, quality_of
-from kvit.sync.soundness import fault_of
+from kvit.sync.soundness import fault_of, showable, words_of
 
 GROUP: Final = "kvit.plugins"
+
+_examined: dict[Path, tuple[drop_ins.DropIn, Listing]] = {}
+"""What was found of each file: its class is looked at once, not for every page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,7 @@ def catalogue() -> tuple[Listing, ...]:
 def forget() -> None:
     """Have everything looked for and loaded again."""
     _installed.cache_clear()
+    _examined.clear()
     drop_ins.forget()
 
 
@@ -102,26 +106,37 @@ def _listing(name: str, entries: list[EntryPoint]) -> Listing:
         return Listing(name=name, plugin=None, problem=f"Two plugins have this name: {where}.", source=where)
     try:
         return _looked_at(name, entries[0].load(), source=where)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a foreign module does wrong, Kvit goes on
-        return Listing(name=name, plugin=None, problem=f"{type(error).__name__}: {error}", source=where)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever a foreign module does wrong, Kvit goes on
+        return Listing(name=name, plugin=None, problem=words_of(error), source=where)
 
 
 def _dropped(found: drop_ins.DropIn, taken: set[str]) -> Listing:
-    where: dict[str, Any] = {"source": str(found.path), "path": found.path}
+    where: dict[str, Any] = {"source": showable(str(found.path)), "path": found.path}
     if found.name in taken:
         problem = f"There is another plugin named “{found.name}”. Give the file and its plugin another name."
-        return Listing(name=found.path.name, plugin=None, problem=problem, **where)
+        return Listing(name=showable(found.path.name), plugin=None, problem=problem, **where)
     taken.add(found.name)
     if found.plugin is None:
         return Listing(name=found.name, plugin=None, problem=found.problem, **where)
+    known = _examined.get(found.path)
+    if known is None or known[0] is not found:
+        known = _examined[found.path] = found, _examination(found, where)
+    return known[1]
+
+
+def _examination(found: drop_ins.DropIn, where: dict[str, Any]) -> Listing:
     try:
         return _looked_at(found.name, found.plugin, **where)
-    except Exception as error:  # noqa: BLE001  # as above
-        return Listing(name=found.name, plugin=None, problem=f"{type(error).__name__}: {error}", **where)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # as above
+        return Listing(name=found.name, plugin=None, problem=words_of(error), **where)
 
 
 def _looked_at(name: str, plugin: Any, **where: Any) -> Listing:
     problem = fault_of(name, plugin)
     if problem:
-        return Listing(name=name, plugin=None, problem=problem, **where)
+        return Listing(name=name, plugin=None, problem=showable(problem), **where)
     return Listing(name=name, plugin=plugin, quality=quality_of(plugin), **where)

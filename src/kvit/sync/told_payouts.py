@@ -33,13 +33,15 @@ class Told(NamedTuple):
 
 def told(item: Payout) -> Told:
     """Check a payout. Raises RecordError naming the field that cannot be read."""
-    if not item.external_id.strip() or len(item.external_id) > LONGEST_ID:
+    if not _is_text(item.external_id, LONGEST_ID) or not item.external_id.strip():
         raise RecordError("The payout has no id that can be kept.", field="external_id")
-    if not _EARLIEST <= item.paid_on < _LATEST:
+    if type(item.paid_on) is not date or not _EARLIEST <= item.paid_on < _LATEST:
         raise RecordError("The day of the payout cannot be right.", field="paid_on")
+    if not _is_text(item.bank_account, LONGEST_REFERENCE):
+        raise RecordError("The account of the payout cannot be read.", field="bank_account")
     if not item.lines:
         raise RecordError("The payout has no lines, so nothing says what it is made of.", field="lines")
-    if any(len(line.reference) > LONGEST_REFERENCE for line in item.lines):
+    if not all(_is_text(line.reference, LONGEST_REFERENCE) for line in item.lines):
         raise RecordError("A reference in the payout is too long to be one.", field="lines")
     return Told(
         external_id=item.external_id,
@@ -56,6 +58,12 @@ def told(item: Payout) -> Told:
             for line in item.lines
         ],
     )
+
+
+def _is_text(value: object, longest: int) -> bool:
+    """Whether a database can keep it: no NUL, and no half characters."""
+    is_short_text = isinstance(value, str) and len(value) <= longest
+    return is_short_text and not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in str(value))
 
 
 def unreadable(item: Payout, error: RecordError) -> Unreadable:

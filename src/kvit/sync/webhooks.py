@@ -68,7 +68,7 @@ def receive(uid: UUID, headers: Mapping[str, str], body: bytes, now: datetime) -
     except KvitError as error:
         log.warning("webhook.refused", connection=connection.pk, reason=redactor.mask(str(error)))
         return Outcome.REFUSED
-    except Exception:  # noqa: BLE001  # whatever a plugin does with what strangers send, they hear the same
+    except (Exception, SystemExit):  # noqa: BLE001  # whatever a plugin does with what strangers send, they hear the same
         trace = redactor.mask(traceback.format_exc())
         log.error("webhook.crashed", connection=connection.pk, trace=trace)
         return Outcome.REFUSED
@@ -98,7 +98,9 @@ def _in_time(event: Event, now: datetime) -> Event:
     """The event, where its signed time is near enough. Raises WebhookRefused."""
     if event.sent_at.tzinfo is None:
         raise TypeError("sent_at must be aware.")
-    if not event.id:
+    if not isinstance(event.id, str):
+        raise TypeError("id must be a text.")
+    if not event.id.strip():
         raise WebhookRefused("The message has no id.")
     if abs(event.sent_at - now) > OFF_BY:
         raise WebhookRefused("The message is more than five minutes old, or from the future.")
@@ -124,7 +126,9 @@ def _taken(
 
 def _sync(connection: PluginConfiguration, plugin: type[Plugin[Any]], now: datetime) -> None:
     """Queue a run. One that waits serves the message; one that reads already is followed by another."""
-    row = PluginConfiguration.objects.select_for_update().get(pk=connection.pk)
+    row = PluginConfiguration.objects.select_for_update().filter(pk=connection.pk).first()
+    if row is None:
+        return
     if not row.enabled or row.state != PluginConfiguration.State.OK:
         log.info("webhook.left", connection=row.pk, enabled=row.enabled, state=row.state)
         return

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kvit.kernel.errors import KvitError, Misconfigured
 from kvit.plugin import Plugin
-from kvit.sync.configuring import ConfigField, config_fields
+from kvit.sync.configuring import ConfigField, config_fields, settings_today
 from kvit.sync.models import PluginConfiguration
 from kvit.users.models import User
 from kvit.web.words import error_text
@@ -50,14 +50,17 @@ class ConnectionForm(forms.Form):
         *,
         connection: PluginConfiguration | None = None,
     ) -> None:
-        """Take the connection to change, or none for a new one."""
+        """Take the connection to change, or none for a new one.
+
+        Raises PluginUnavailable or PluginCrashed where its settings are not known to the plugin of today.
+        """
         self._items = config_fields(plugin)
-        stored = {"name": connection.name, **connection.settings} if connection else {"name": plugin.title}
-        super().__init__(data, initial=stored)
+        stored = settings_today(plugin, connection) if connection else {}
+        super().__init__(data, initial={"name": connection.name if connection else plugin.title})
         for item in self._items:
             self.fields[_field_name(item)] = _field(item, has_stored=connection is not None)
-            if item.name in stored and not item.is_secret and connection:
-                self.initial[_field_name(item)] = connection.settings[item.name]
+            if item.name in stored and not item.is_secret:
+                self.initial[_field_name(item)] = stored[item.name]
 
     @property
     def texts(self) -> dict[str, str]:

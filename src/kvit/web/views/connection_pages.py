@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from kvit.dashboard.connections import cards, overview
-from kvit.kernel.errors import KvitError, PluginUnavailable
+from kvit.kernel.errors import KvitError, PluginCrashed, PluginUnavailable
 from kvit.plugin import Plugin
 from kvit.sync import connections as domain
 from kvit.sync import diagnostics, schedule
@@ -68,9 +68,9 @@ def settings(request: Request, pk: int) -> HttpResponse:
     row = _row(request, pk)
     try:
         plugin = plugin_class(row.plugin)
-    except PluginUnavailable as error:
+        form = ConnectionForm(plugin, request.POST if request.method == "POST" else None, connection=row)
+    except (PluginUnavailable, PluginCrashed) as error:
         return _settings_page(request, row, problem=error_text(error))
-    form = ConnectionForm(plugin, request.POST if request.method == "POST" else None, connection=row)
     if form.is_valid():
         try:
             domain.change(row, form.cleaned_data["name"], form.texts, actor=request.actor)
@@ -98,7 +98,7 @@ def set_schedule(request: Request, pk: int) -> HttpResponse:
             return redirect("connection", pk=row.pk)
     try:
         settings_form = ConnectionForm(plugin_class(row.plugin), connection=row)
-    except PluginUnavailable as error:
+    except (PluginUnavailable, PluginCrashed) as error:
         return _settings_page(request, row, problem=error_text(error))
     return _settings_page(request, row, form=settings_form, schedule=form)
 
@@ -111,16 +111,16 @@ def credentials(request: Request, pk: int) -> HttpResponse:
     Where access is granted at the source's own pages, it is granted there again.
     """
     row = _row(request, pk)
+    data = request.POST if request.method == "POST" else None
     try:
         plugin = plugin_class(row.plugin)
-    except PluginUnavailable:
+        form = (
+            _consent_form(plugin, data, row)
+            if asks_consent(plugin)
+            else CredentialsForm(plugin, data, connection=row)
+        )
+    except (PluginUnavailable, PluginCrashed):
         return redirect("connection-settings", pk=row.pk)
-    data = request.POST if request.method == "POST" else None
-    form = (
-        _consent_form(plugin, data, row)
-        if asks_consent(plugin)
-        else CredentialsForm(plugin, data, connection=row)
-    )
     if form.is_valid() and asks_consent(plugin):
         try:
             return lead_to_source(request, listing_of(row.plugin), form.texts, connection=row)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -29,6 +31,8 @@ from kvit.users.scoping import access_of
 from kvit.web.middleware import ORGANIZATION_KEY
 from kvit.web.requests import Request, refusal_as_message
 from kvit.web.words import error_text
+
+log = structlog.get_logger(__name__)
 
 NO_REFERRER = "no-referrer"
 
@@ -102,6 +106,10 @@ def _lead_on(request: HttpRequest) -> HttpResponse:
         messages.error(request, error_text(error))
     except (Http404, PermissionDenied):
         messages.error(request, _("You may not connect anything here."))
+    except Exception as error:  # noqa: BLE001  # an error page would leave the answer in the address
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        log.error("consent.crashed", kind=type(error).__name__, trace=trace)  # words may hold the answer
+        messages.error(request, _("Something went wrong in Kvit. Start again from the connection."))
     return redirect("consent-refused")
 
 
