@@ -124,6 +124,7 @@ def test_thirty_mixed_cases_are_cleared_with_the_keyboard_alone(page: Page, serv
     cases = {seeded[case.name]["movement"]: case for case in CASES}
     sign_in(page)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.wait_for_load_state("load")  # keys are heard from then on
     page.keyboard.press("g")
     page.keyboard.press("b")
     expect(page.get_by_text("30 things wait for you.")).to_be_visible()

@@ -107,7 +107,7 @@ def make_config(plugin: type[Plugin[Any]], values: Values) -> Any:
         if item.default is MISSING and item.name not in given:
             raise Misconfigured("Fill in “{label}”.", field=item.name, label=item.label)
         if not item.is_secret and given.get(item.name, item.default) != item.default:
-            _setting(item, str(given[item.name]), given=True)
+            _require_allowed(item, given[item.name])
     return plugin.Config(**{item.name: given[item.name] for item in fields if item.name in given})
 
 
@@ -269,6 +269,14 @@ def _setting(item: ConfigField, text: str, *, given: bool) -> str | int | bool:
     return text
 
 
+def _require_allowed(item: ConfigField, stored: object) -> None:
+    """Raise Misconfigured where the form of today would not take what is stored."""
+    if item.kind is int and isinstance(stored, int | float):
+        _require_within(item, stored)
+    else:
+        _setting(item, str(stored), given=True)
+
+
 def _truth(item: ConfigField, text: str) -> bool:
     if text.lower() in _TRUE:
         return True
@@ -282,6 +290,11 @@ def _number(item: ConfigField, text: str) -> int:
         number = int(text)
     except ValueError:
         raise Misconfigured("“{label}” must be a whole number.", field=item.name, label=item.label) from None
+    _require_within(item, number)
+    return number
+
+
+def _require_within(item: ConfigField, number: float) -> None:
     if (item.min is not None and number < item.min) or (item.max is not None and number > item.max):
         raise Misconfigured(
             "“{label}” must be between {min} and {max}.",
@@ -290,7 +303,6 @@ def _number(item: ConfigField, text: str) -> int:
             min="−∞" if item.min is None else item.min,
             max="∞" if item.max is None else item.max,
         )
-    return number
 
 
 def _keys(connection: PluginConfiguration) -> KeyRing:
